@@ -1,0 +1,178 @@
+"""The engine: a source is set once, then driving motion comes in batches and predictions go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import UserError
+from .models import Model
+from .network import Keypoints, Source
+
+# On the CPU nothing is gained by batches, and a cancelled job stops after the frame at hand.
+BATCH = {"cuda": 16, "mps": 4, "cpu": 1}
+
+Result = TypeVar("Result")
+
+
+class Prediction(NamedTuple):
+    """What the model says of N frames.
+
+    Attributes:
+        image: (N,S,S,3) uint8, S the model's frame size.
+        deformation: (N,h,w,2) float32, where in the source each place comes from, (x, y) in [-1, 1].
+        occlusion: (N,h,w) float32 in [0, 1], 1 where the source shows it.
+    """
+
+    image: np.ndarray
+    deformation: np.ndarray
+    occlusion: np.ndarray
+
+
+def devices() -> list[tuple[str, str]]:
+    """Names and labels of the devices there are, the fastest first."""
+    found = []
+    for i in range(torch.cuda.device_count()):
+        found.append((f"cuda:{i}", torch.cuda.get_device_name(i)))
+    if torch.backends.mps.is_available():
+        found.append(("mps", "Apple GPU"))
+    return [*found, ("cpu", "CPU")]
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that auto, cpu, cuda, cuda:N or mps names. Raises `UserError` where it is not there."""
+    available = [device for device, _ in devices()]
+    chosen = available[0] if name == "auto" else "cuda:0" if name == "cuda" else name
+    if chosen not in available:
+        raise UserError(
+            "device",
+            f"There is no device {name!r} that this PyTorch ({torch.__version__}) can use.",
+            f"Use one of: auto, {', '.join(available)}.",
+        )
+    return torch.device(chosen)
+
+
+class Animator:
+    """Animates one source at a time with a loaded model.
+
+    `set_source` encodes a picture once; `animate` may then be called with any amount of motion. Pictures are
+    HWC uint8 RGB, square, of `frame_size`; keypoints are in [-1, 1] of that square.
+    """
+
+    def __init__(self, model: Model, device: str = "auto"):
+        self.model = model
+        self.device = pick_device(device)
+        self.frame_size = model.frame_size
+        self.batch_size = BATCH[self.device.type]
+        self._generator = model.generator.to(self.device)
+        self._detector = model.kp_detector.to(self.device)
+        self._source: Source | None = None
+        self._origin: Keypoints | None = None
+
+    def detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32."""
+        found = list(self._in_batches(len(images), lambda i, j: self._detect(images[i:j])))
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+    @torch.inference_mode()
+    def set_source(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Make the (S,S,3) uint8 `image` the source; returns its keypoints (K,2) and Jacobians (K,2,2)."""
+        value, jacobian = self.detect(image[None])
+        self._origin = self._keypoints(value, jacobian)
+        self._source = next(
+            self._in_batches(1, lambda i, j: self._generator.encode(self._tensor(image[None])))
+        )
+        return value[0], jacobian[0]
+
+    def animate(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[Prediction]:
+        """Predictions for driving keypoints (N,K,2) and Jacobians (N,K,2,2), batch by batch, in order.
+
+        Raises:
+            UserError: out_of_memory where even one frame at a time is too much.
+        """
+        if self._source is None:
+            raise RuntimeError("animate() before set_source()")
+        yield from self._in_batches(len(value), lambda i, j: self._predict(value[i:j], jacobian[i:j]))
+
+    def _in_batches(self, count: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+        """`run(start, stop)` over `count` items; where memory runs out, on half as many at once."""
+        done = 0
+        while done < count:
+            stop = min(count, done + self.batch_size)
+            try:
+                result = run(done, stop)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                result = None
+            if result is None:  # outside the handler: the exception holds the failed batch's memory
+                if self.batch_size == 1:
+                    raise UserError(
+                        "out_of_memory",
+                        f"There is not enough memory on {self.device} to animate with {self.model.name}.",
+                        "Close other programs, or choose another device.",
+                    )
+                self.batch_size = max(1, min(self.batch_size, count) // 2)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            yield result
+            done = stop
+
+    @torch.inference_mode()
+    def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = self._detector(self._tensor(images))
+        value = found.value.cpu().numpy()
+        if found.jacobian is None:  # a model of zero order: parts move without turning
+            return value, np.broadcast_to(np.eye(2, dtype=np.float32), (*value.shape, 2)).copy()
+        return value, found.jacobian.cpu().numpy()
+
+    @torch.inference_mode()
+    def _predict(self, value: np.ndarray, jacobian: np.ndarray) -> Prediction:
+        n = len(value)
+        source = self._source.expand(n)
+        origin = Keypoints(*(part.expand(n, *part.shape[1:]) for part in self._origin))
+        motion = self._generator.motion(source, self._keypoints(value, jacobian), origin)
+        image = self._generator.decode(source, motion)
+        occlusion = motion.occlusion_map
+        if occlusion is None:
+            occlusion = torch.ones_like(motion.mask[:, :1])
+        return Prediction(
+            (image * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy(),
+            motion.deformation.float().cpu().numpy(),
+            occlusion[:, 0].float().cpu().numpy(),
+        )
+
+    def _tensor(self, images: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        return pixels.permute(0, 3, 1, 2).float() / 255
+
+    def _keypoints(self, value: np.ndarray, jacobian: np.ndarray) -> Keypoints:
+        return Keypoints(*(torch.from_numpy(part).to(self.device) for part in (value, jacobian)))
+
+
+def resized(image: np.ndarray, size: int, antialias: bool) -> np.ndarray:
+    """An (h,w,3) uint8 image stretched to a square of `size`, bilinear.
+
+    Without `antialias` it is what the published code does to its inputs.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
+    pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=antialias)
+    return pixels[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # The CPU's allocator and Apple's driver raise a plain RuntimeError; only their words tell.
+    words = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "out of memory" in words
+        or "not enough memory" in words
+    )

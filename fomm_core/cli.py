@@ -1,0 +1,267 @@
+"""The command line: `python -m fomm_core …`.
+
+Exit status: 0 done, 1 it failed (one plain sentence on standard error), 2 wrong arguments, 130 interrupted.
+Nothing heavy is imported before the arguments are understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import __version__, protocol
+from .errors import UserError
+from .protocol import Job
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UserError as error:
+        if options.debug:
+            raise
+        print(error, file=sys.stderr)
+        return 2 if error.kind == "arguments" else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        from .worker import internal_words, runtime_words
+
+        words = runtime_words if isinstance(error, ImportError) else internal_words
+        print(*words(error), file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    main = argparse.ArgumentParser(prog="python -m fomm_core", description="Makes portraits move.")
+    main.add_argument("--version", action="version", version=__version__)
+    main.set_defaults(debug=False)
+    commands = main.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable, about: str, parent=commands) -> argparse.ArgumentParser:
+        sub = parent.add_parser(name, help=about, description=about)
+        sub.set_defaults(run=run)
+        sub.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+        return sub
+
+    _add_animate(command("animate", _animate, "Animate a painting by a driving video."))
+
+    track = command(
+        "track", _track, "Save a driving video's motion, for animate to take in place of the video."
+    )
+    track.add_argument("video", metavar="VIDEO")
+    track.add_argument("--output", required=True, metavar="TRACK", help="the motion track to write (.npz)")
+    _add_model(track)
+    track.add_argument("--driving-region", default="auto", metavar="auto|full|X,Y,W,H")
+    track.add_argument("--json", action="store_true", help="report progress as JSON lines")
+
+    models = main_models = commands.add_parser("models", help="The models there are; importing one.")
+    models.set_defaults(run=_models_list)
+    actions = main_models.add_subparsers(metavar="ACTION")
+    command("list", _models_list, "List the models.", actions)
+    importing = command("import", _models_import, "Import a published checkpoint (.pth.tar).", actions)
+    importing.add_argument("file", metavar="FILE", type=Path)
+    importing.add_argument("--config", required=True, metavar="NAME|FILE", help="its configuration")
+    importing.add_argument("--name", help="what to call it (default: the file's name)")
+    info = command("info", _models_info, "Say what a model is.", actions)
+    info.add_argument("model", metavar="NAME|FILE")
+
+    train = command("train", _train, "Train a model on rendered clips with known motion.")
+    train.add_argument("config", metavar="CONFIG", help="a configuration's name, or a YAML file")
+    train.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with train/ and test/")
+    train.add_argument("--output", required=True, type=Path, metavar="DIR")
+    train.add_argument("--minutes", type=float, default=60, help="time to train (default: %(default)g)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output")
+
+    command("worker", _worker, "The background process: JSON lines in and out (see fomm_core/protocol.py).")
+    return main
+
+
+def _add_model(sub: argparse.ArgumentParser) -> None:
+    default = Job("", "", "")
+    sub.add_argument("--model", default=default.model, metavar="NAME|FILE", help="default: %(default)s")
+    sub.add_argument("--config", metavar="NAME|FILE", help="configuration, for a published checkpoint file")
+    sub.add_argument("--device", default=default.device, metavar="auto|cpu|cuda|cuda:N|mps")
+
+
+def _add_animate(sub: argparse.ArgumentParser) -> None:
+    default = Job("", "", "")
+    sub.add_argument("painting", metavar="PAINTING", help="an image file")
+    sub.add_argument("video", metavar="VIDEO", help="a driving video, or a motion track (.npz)")
+    sub.add_argument("--output", required=True, metavar="DIR", help="the job's folder: DIR/frames/0001.png …")
+    _add_model(sub)
+    sub.add_argument("--precision", default=default.precision, choices=protocol.PRECISIONS)
+    sub.add_argument("--motion", default=default.motion, choices=protocol.MOTIONS)
+    sub.add_argument("--adapt-scale", default=default.adapt_scale, action=argparse.BooleanOptionalAction)
+    sub.add_argument("--reference-frame", default=default.reference_frame, metavar="N|auto|first")
+    sub.add_argument("--strength", default=default.strength, type=float, metavar="0..2")
+    sub.add_argument("--region", default=default.region, metavar="auto|full|X,Y,W,H", help="what moves")
+    sub.add_argument("--driving-region", default=default.driving_region, metavar="auto|full|X,Y,W,H")
+    sub.add_argument(
+        "--size", type=int, metavar="N", help="longest side of the frames (default: the painting's)"
+    )
+    sub.add_argument("--fps", type=float, help="frames per second (default: the video's)")
+    sub.add_argument("--start", default=default.start, type=float, metavar="S", help="seconds into the video")
+    sub.add_argument("--end", type=float, metavar="S")
+    sub.add_argument("--format", default=default.format, choices=protocol.FORMATS)
+    sub.add_argument("--resume", action="store_true", help="keep the frames of the same job cut off earlier")
+    sub.add_argument("--json", action="store_true", help="report progress as JSON lines")
+
+
+def _animate(options: argparse.Namespace) -> int:
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(Job)}
+    job_request = Job(**values)
+    from . import job
+
+    job.check(job_request)
+    done = _supervised(options.json, lambda control: job.run(job_request, control))
+    if done is None:
+        return INTERRUPTED
+    if not options.json:
+        print(f"{done.frames} frames at {done.fps:g} per second: {done.path}")
+    return 0
+
+
+def _track(options: argparse.Namespace) -> int:
+    from . import job
+
+    request = protocol.Track(
+        "cli",
+        options.video,
+        options.output,
+        options.model,
+        options.config,
+        options.device,
+        options.driving_region,
+    )
+    done = _supervised(options.json, lambda control: job.run_track(request, control))
+    if done is None:
+        return INTERRUPTED
+    if not options.json:
+        print(f"{done.frames} frames of motion: {done.path}")
+    return 0
+
+
+def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
+    """Run a job with its progress shown; None where it was interrupted."""
+    from . import job
+
+    stop = []
+
+    # The first Ctrl-C lets what is under way become complete; the second does not wait.
+    def interrupted(*_) -> None:
+        if stop:
+            raise KeyboardInterrupt
+        stop.append(True)
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+    report = _print_json if as_json else _Bars()
+    try:
+        done = run(job.Control("cli", report, lambda: bool(stop)))
+    except job.Cancelled:
+        if as_json:
+            _print_json(protocol.Cancelled("cli"))
+        return None
+    except UserError as error:
+        if as_json:
+            _print_json(protocol.Error("cli", error.kind, error.sentence, error.hint))
+        raise
+    finally:
+        if not as_json:
+            report.close()
+    if as_json:
+        _print_json(done)
+    return done
+
+
+def _print_json(event: object) -> None:
+    print(protocol.encode(event), flush=True)
+
+
+class _Bars:
+    """Shows a job's progress on a terminal, one bar a stage; elsewhere only its warnings."""
+
+    LABELS = {"motion": "Reading the motion", "frames": "Painting"}
+
+    def __init__(self):
+        self._stage = self._bar = None
+
+    def __call__(self, event: object) -> None:
+        if isinstance(event, protocol.Warning):
+            print(event.sentence, file=sys.stderr)
+        if not isinstance(event, protocol.Progress) or event.stage not in self.LABELS:
+            return
+        if event.stage != self._stage:
+            from tqdm import tqdm
+
+            self.close()
+            label = self.LABELS[event.stage]
+            self._bar = tqdm(desc=label, initial=event.done, unit="frame", disable=None)
+            self._stage = event.stage
+        self._bar.total = event.total or None
+        self._bar.update(event.done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _models_list(options: argparse.Namespace) -> int:
+    from . import models
+
+    for name, path in models.registered().items():
+        print(f"{name:24} {path.stat().st_size / 1e6:8.1f} MB  {path}")
+    return 0
+
+
+def _models_import(options: argparse.Namespace) -> int:
+    from . import models
+
+    print(f"Imported: {models.import_checkpoint(options.file, options.config, options.name)}")
+    return 0
+
+
+def _models_info(options: argparse.Namespace) -> int:
+    from . import models
+
+    for key, value in models.describe(options.model).items():
+        print(f"{key:16} {value}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from . import models
+    from .training import trainer
+
+    config = models.read_config(options.config)
+    trainer.train(
+        config,
+        options.data,
+        options.output,
+        minutes=options.minutes,
+        seed=options.seed,
+        resume=options.resume,
+    )
+    return 0
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from . import worker
+
+    return worker.main()
