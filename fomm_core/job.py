@@ -123,7 +123,7 @@ def run(job: Job, control: Control) -> protocol.Done:
     plain = (
         full and job.size == animator.frame_size
     )  # the prediction as it is, as the published code writes it
-    region = _region_of(painting, job.region, "the painting", control)
+    region = _painting_region(painting, job.region, control)
     if job.size and not plain:
         painting, region = _scaled(painting, region, job.size)
     source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
@@ -176,7 +176,7 @@ def detect_track(
     for frame in reader:
         control.check()
         if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
-            region = _region_of(frame, region_text, f"the driving video {video.name}", control)
+            region = _driving_region(reader, frame, region_text, control)
         batch.append(
             resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
         )
@@ -287,22 +287,39 @@ def _driving_track(
     return track.retimed(job.fps) if job.fps else track
 
 
-def _region_of(image: np.ndarray, text: str, what: str, control: Control) -> Region:
-    """The region that `text` asks for in an image; where no face is found, says so and takes the middle."""
+def _painting_region(painting: np.ndarray, text: str, control: Control) -> Region:
+    if region := _given_region(painting, text, "the painting"):
+        return region
+    if face := regions.find_face(painting):
+        return regions.square_around(face, *painting.shape[1::-1])
+    return _middle(painting, "the painting", control)
+
+
+def _driving_region(reader: media.VideoReader, first: np.ndarray, text: str, control: Control) -> Region:
+    what = f"the driving video {reader.path.name}"
+    if region := _given_region(first, text, what):
+        return region
+    if face := regions.find_moving_face(reader):
+        return regions.square_around(face, *first.shape[1::-1], within=True)
+    return _middle(first, what, control)
+
+
+def _given_region(image: np.ndarray, text: str, what: str) -> Region | None:
+    """The region that `text` names in an image; None where it is to be found. Raises `UserError`."""
     height, width = image.shape[:2]
     if text == "full":
         return Region(0, 0, width, height)
-    wanted = regions.parse_region(text, f"The region of {what},")
-    if wanted is not None:
-        regions.check_inside(wanted, width, height, f"The region of {what},")
-        return wanted
-    face = regions.find_face(image)
-    if face is not None:
-        return regions.square_around(face, width, height)
+    region = regions.parse_region(text, f"The region of {what},")
+    if region is not None:
+        regions.check_inside(region, width, height, f"The region of {what},")
+    return region
+
+
+def _middle(image: np.ndarray, what: str, control: Control) -> Region:
     control.warn(
         f"No face was found in {what}; the square in its middle is used. A region can be given by hand."
     )
-    return regions.centred_square(width, height)
+    return regions.centred_square(*image.shape[1::-1])
 
 
 def _scaled(painting: np.ndarray, region: Region, size: int) -> tuple[np.ndarray, Region]:

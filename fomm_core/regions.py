@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,8 @@ from .errors import UserError
 SEARCH_SIDE = 640
 # The square around a face, as multiples of the detected box: the training crops' head room.
 SIDE, RISE = 2.1, 0.06
+# The cascade misses a face in some frames: look at this many of a clip, so many frames apart.
+PROBES, PROBE_STEP = 12, 8
 
 
 class Region(NamedTuple):
@@ -68,12 +72,29 @@ def find_face(image: np.ndarray) -> Region | None:
     return Region(*(round(v / scale) for v in box))
 
 
-def square_around(face: Region, width: int, height: int) -> Region:
-    """The square with head room around a face, moved into the picture where it fits there."""
+def square_around(face: Region, width: int, height: int, within: bool = False) -> Region:
+    """The square with head room around a face, moved into the picture where it fits there.
+
+    It may be larger than the picture, unless it has to stay `within` it: a driving video that is cropped
+    closely already is better taken as it is than mirrored.
+    """
     side = round(face.w * SIDE)
+    if within:
+        side = min(side, width, height)
     x = round(face.x + face.w / 2 - side / 2)
     y = round(face.y + face.h * (0.5 - RISE) - side / 2)
     return Region(_moved_inside(x, side, width), _moved_inside(y, side, height), side, side)
+
+
+def find_moving_face(frames: Iterable[np.ndarray]) -> Region | None:
+    """The box of the face near the beginning of a clip, or None: the median of what a few frames show."""
+    found = []
+    for frame in islice(frames, 0, PROBES * PROBE_STEP, PROBE_STEP):
+        if (face := find_face(frame)) is not None:
+            found.append(face)
+        if len(found) == 3:
+            break
+    return Region(*(int(v) for v in np.median(found, axis=0))) if found else None
 
 
 def centred_square(width: int, height: int) -> Region:
