@@ -13,9 +13,9 @@ done
 if [ -n "$python" ]; then
     echo "Setting up .venv with $("$python" --version) …"
     "$python" -m venv --clear .venv
-elif command -v uv >/dev/null || python3 -m pip install --quiet --user uv; then
+elif command -v uv >/dev/null || python3 -m pip install --quiet --target build/uv uv; then
     echo "Setting up .venv with a Python 3.11 from uv …"
-    PATH="$PATH:$(python3 -m site --user-base)/bin" uv venv --clear --seed --python 3.11 .venv
+    PATH="$PATH:$PWD/build/uv/bin" uv venv --clear --seed --python 3.11 .venv
 else
     echo "No Python 3.11 or 3.13 was found, and uv, which could fetch one, cannot be installed." >&2
     echo "Install one of them and run make again, or name it: make PYTHON=/path/to/python3.11 …" >&2
