@@ -1,0 +1,68 @@
+"""The command line, and what needs neither heads nor OpenGL."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from portraits.__main__ import HEADS, main
+from portraits.head import LANDMARKS
+from portraits.motion import LIMITS, random_poses
+from portraits.paint import kuwahara
+from portraits.scenes import CLIP_SECONDS, hello
+
+
+def test_missing_heads_are_told_in_one_sentence(tmp_path, capsys):
+    assert main(["render", "--heads", str(tmp_path), "--output", str(tmp_path / "out"), "--clips", "1"]) == 1
+    error = capsys.readouterr().err
+    assert str(tmp_path) in error
+    assert "makehumancommunity" in error
+
+
+def test_rendering_resumes(head, raster, tmp_path):
+    arguments = [
+        "render",
+        "--heads",
+        str(HEADS),
+        "--output",
+        str(tmp_path),
+        "--clips",
+        "2",
+        "--split",
+        "test",
+    ]
+    assert main([*arguments[:-4], "--clips", "1", "--split", "test"]) == 0
+    first = tmp_path / "test" / "clip_00000.npz"
+    before = first.stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert first.stat().st_mtime_ns == before
+    assert sorted(p.name for p in first.parent.iterdir()) == ["clip_00000.npz", "clip_00001.npz"]
+    assert json.loads((tmp_path / "dataset.json").read_text())["landmarks"] == list(LANDMARKS)
+    with np.load(first) as clip:
+        assert clip["images"].std() > 10
+
+
+def test_the_driving_clip_ends_where_it_began():
+    start, end = hello(0.0), hello(float(CLIP_SECONDS))
+    assert (start.yaw, start.pitch, start.roll) == (end.yaw, end.pitch, end.roll) == (0, 0, 0)
+    assert start.expression == pytest.approx(end.expression, abs=1e-3)
+
+
+def test_poses_stay_within_their_limits():
+    poses = random_poses(np.random.default_rng(0), 300)
+    turns = np.array([(p.yaw, p.pitch, p.roll) for p in poses])
+    assert (np.abs(turns) <= LIMITS + 1e-9).all()
+    assert (turns.std(0) > LIMITS / 5).all()
+
+
+def test_kuwahara_keeps_an_edge_and_quiets_the_rest():
+    rng = np.random.default_rng(0)
+    image = np.zeros((40, 40, 3), "f4")
+    image[:, 20:] = 0.8
+    noisy = image + rng.normal(0, 0.05, image.shape).astype("f4")
+    painted = kuwahara(noisy, 3)
+    flat = np.s_[8:-8, 26:-8]
+    assert painted[flat].std() < 0.6 * noisy[flat].std()
+    assert np.abs(painted[20, 21] - painted[20, 18]).mean() > 0.6
