@@ -69,8 +69,13 @@ class Animator:
         self.device = pick_device(device)
         self.frame_size = model.frame_size
         self.batch_size = BATCH[self.device.type]
-        self._generator = model.generator.to(self.device)
-        self._detector = model.kp_detector.to(self.device)
+        try:
+            self._generator = model.generator.to(self.device)
+            self._detector = model.kp_detector.to(self.device)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise self._too_little_memory() from error
         self._source: Source | None = None
         self._origin: Keypoints | None = None
 
@@ -112,17 +117,20 @@ class Animator:
                 result = None
             if result is None:  # outside the handler: the exception holds the failed batch's memory
                 if self.batch_size == 1:
-                    raise UserError(
-                        "out_of_memory",
-                        f"There is not enough memory on {self.device} to animate with {self.model.name}.",
-                        "Close other programs, or choose another device.",
-                    )
+                    raise self._too_little_memory()
                 self.batch_size = max(1, min(self.batch_size, count) // 2)
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
             yield result
             done = stop
+
+    def _too_little_memory(self) -> UserError:
+        return UserError(
+            "out_of_memory",
+            f"There is not enough memory on {self.device} to animate with {self.model.name}.",
+            "Close other programs, or choose another device.",
+        )
 
     @torch.inference_mode()
     def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,8 +179,6 @@ def resized(image: np.ndarray, size: int, antialias: bool) -> np.ndarray:
 def _is_out_of_memory(error: Exception) -> bool:
     # The CPU's allocator and Apple's driver raise a plain RuntimeError; only their words tell.
     words = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "out of memory" in words
-        or "not enough memory" in words
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        phrase in words for phrase in ("out of memory", "not enough memory", "can't allocate memory")
     )

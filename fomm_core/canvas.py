@@ -31,6 +31,7 @@ class Canvas:
         self.region = region
         self._pixels = _tensor(crop(painting, region))
         self._grid = coordinate_grid(region.h, region.w, self._pixels)
+        self._size = torch.tensor([region.w, region.h])
         self._fade = _fade(region.h, region.w)
         height, width = painting.shape[:2]
         # The part of the region that lies on the painting, in the painting's and in the region's pixels.
@@ -43,7 +44,8 @@ class Canvas:
         """One frame, (H,W,3) uint8, from one frame's prediction (see `animator.Prediction`)."""
         size = self._pixels.shape[2:]
         moved = resized_maps(torch.from_numpy(deformation).permute(2, 0, 1)[None], size)
-        grid = torch.lerp(self._grid, moved[0].permute(1, 2, 0), self._fade[..., None])
+        moved = moved[0].permute(1, 2, 0) * self._stretch(deformation)
+        grid = torch.lerp(self._grid, moved, self._fade[..., None])
         warped = warp(self._pixels, grid[None])[0]
         shown = resized_maps(torch.from_numpy(occlusion)[None, None], size)[0, 0]
         predicted = resized_maps(_tensor(image), size)[0]
@@ -52,6 +54,15 @@ class Canvas:
         moving = out.permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
         frame[self._on_painting] = moving[self._in_region]
         return frame
+
+    def _stretch(self, deformation: np.ndarray) -> Tensor:
+        """(2,) factors on coordinates of the deformation's resolution that make them the region's.
+
+        1 is the centre of the last pixel, which lies nearer to the picture's edge the finer the pixels are.
+        Without this, stillness would be a zoom by one part in the deformation's resolution.
+        """
+        coarse = torch.tensor(deformation.shape[1::-1])
+        return (coarse - 1) / coarse * (self._size / (self._size - 1).clamp(min=1))
 
 
 def _tensor(image: np.ndarray) -> Tensor:

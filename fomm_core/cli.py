@@ -22,6 +22,8 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a path that the terminal cannot show must not end a job
+        stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -128,7 +130,6 @@ def _animate(options: argparse.Namespace) -> int:
     job_request = Job(**values)
     from . import job
 
-    job.check(job_request)
     done = _supervised(options.json, lambda control: job.run(job_request, control))
     if done is None:
         return INTERRUPTED
@@ -169,14 +170,14 @@ def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
             raise KeyboardInterrupt
         stop.append(True)
 
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     report = _print_json if as_json else _Bars()
+    control = job.Control("cli", report, lambda: bool(stop))
     try:
-        done = run(job.Control("cli", report, lambda: bool(stop)))
+        done = run(control)
     except job.Cancelled:
         if as_json:
-            _print_json(protocol.Cancelled("cli"))
+            _print_json(protocol.Cancelled("cli", control.frames))
         return None
     except UserError as error:
         if as_json:
@@ -185,6 +186,8 @@ def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
     finally:
         if not as_json:
             report.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if as_json:
         _print_json(done)
     return done

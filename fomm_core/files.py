@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -27,7 +28,14 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk refuses this too; that has been told already
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of `replacing` that a killed process left in `folder`."""
+    for path in folder.glob(".*.tmp.*"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -46,6 +54,12 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             "output", f"{path} cannot be written: {reason}.", "Choose another output folder."
         ) from error
+
+
+def refusal(words: str) -> OSError:
+    """The error that a program or a library told of in `words` only."""
+    full = os.strerror(errno.ENOSPC) in words
+    return OSError(errno.ENOSPC if full else None, words)
 
 
 def sha256(path: Path) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
-import shutil
+import re
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from . import __version__, media, models, motion, protocol, regions
 from .animator import Animator, resized
 from .canvas import Canvas
 from .errors import UserError
-from .files import replacing, sha256, writing
+from .files import remove_leftovers, replacing, sha256, writing
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
@@ -24,6 +26,9 @@ from .regions import Region
 Report = Callable[[object], None]
 # Settings that do not change what the frames look like, and paths: their files are known by their hashes.
 _INCIDENTAL = ("painting", "video", "output", "model", "config", "device", "resume")
+_FRAME_NAME = re.compile(r"\d{4,}\.(png|jpg|webp)")
+_MOVIE = "animation.mp4"
+_TRACK = ".npz"
 
 
 class Cancelled(Exception):
@@ -41,6 +46,7 @@ class Control:
 
     def __init__(self, id: str, report: Report, stop: Callable[[], bool] = lambda: False):
         self.id, self.report, self._stop = id, report, stop
+        self.frames = 0  # complete on disk
 
     def check(self) -> None:
         """Raises `Cancelled` if the job is to stop."""
@@ -49,6 +55,11 @@ class Control:
 
     def warn(self, sentence: str) -> None:
         self.report(protocol.Warning(self.id, sentence))
+
+    def frame(self, index: int, path: Path) -> None:
+        """Frame `index` is complete, as are all before it."""
+        self.frames = index
+        self.report(protocol.Frame(self.id, index, str(path)))
 
     def progress(self, stage: str, done: int, total: int, since: float, at_once: int = 0) -> None:
         """`done` of `total`, of which `at_once` were there before the work began at the time `since`."""
@@ -87,9 +98,13 @@ def check(job: Job) -> None:
         f"A size of {job.size} is not possible.",
         "Use 16 to 16384.",
     )
-    need(job.start >= 0, f"The start, {job.start:g} s, lies before the video.", "Use 0 or more.")
     need(
-        job.end is None or job.end > job.start,
+        0 <= job.start < math.inf,
+        f"The start, {job.start:g} s, does not lie in the video.",
+        "Use 0 or more seconds.",
+    )
+    need(
+        job.end is None or job.start < job.end < math.inf,
         f"The end, {job.end} s, does not lie after the start, {job.start:g} s.",
         "Choose a later end.",
     )
@@ -117,30 +132,32 @@ def run(job: Job, control: Control) -> protocol.Done:
     control.report(protocol.Progress(control.id, "model", 1, 1))
 
     record = _record(job, model)
-    kept = _complete_frames(output, record, job)
+    control.frames = kept = _complete_frames(output, record, job)
     track = _driving_track(job, animator, control, record, output if kept else None)
     full = job.region == job.driving_region == "full"
-    plain = (
-        full and job.size == animator.frame_size
-    )  # the prediction as it is, as the published code writes it
+    # The prediction as it is, as the published code writes it.
+    plain = full and job.size == animator.frame_size
     region = _painting_region(painting, job.region, control)
+    source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
     if job.size and not plain:
         painting, region = _scaled(painting, region, job.size)
-    source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
+    height, width = source.shape[:2] if plain else painting.shape[:2]
+    _check_format(job.format, width, height)
     source_value, source_jacobian = animator.set_source(source)
     value, jacobian = _transferred(job, track, source_value, source_jacobian)
 
     total = len(value)
-    kept = min(kept, total)
+    control.frames = kept = min(kept, total)
+    control.check()
     _start_output(output, record, track, kept)
-    height, width = source.shape[:2] if plain else painting.shape[:2]
     control.report(protocol.Started(control.id, total, track.fps, width, height))
     canvas = None if plain else Canvas(painting, region)
     frames_began = time.monotonic()
     control.progress("frames", kept, total, frames_began, kept)
 
     def written(index: int, path: Path) -> None:
-        control.report(protocol.Frame(control.id, index, str(path)))
+        if job.format != "mp4":
+            control.frame(index, path)
         control.progress("frames", index, total, frames_began, kept)
 
     with _writer(job, output, track.fps, written) as writer:
@@ -173,15 +190,16 @@ def detect_track(
         batch.clear()
         control.progress("motion", sum(map(len, values)), reader.estimate, began)
 
-    for frame in reader:
-        control.check()
-        if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
-            region = _driving_region(reader, frame, region_text, control)
-        batch.append(
-            resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
-        )
-        if len(batch) == animator.batch_size:
-            flush()
+    with contextlib.closing(iter(reader)) as frames:
+        for frame in frames:
+            control.check()
+            if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
+                region = _driving_region(reader, frame, region_text, control)
+            batch.append(
+                resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
+            )
+            if len(batch) >= animator.batch_size:
+                flush()
     if batch:
         flush()
     model = animator.model
@@ -202,11 +220,18 @@ def run_track(request: protocol.Track, control: Control) -> protocol.Done:
     """Detect a video's motion and save it. Raises `UserError` and `Cancelled`."""
     began = time.monotonic()
     regions.parse_region(request.driving_region, "The driving region")
-    animator = Animator(models.load(request.model, request.config), request.device)
-    track = detect_track(Path(request.video), animator, control, request.driving_region)
     target = Path(request.output)
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix.lower() != _TRACK or target.is_dir():
+        raise UserError(
+            "arguments",
+            f"{target} cannot name a motion track.",
+            f"Choose a file's name that ends in {_TRACK}.",
+        )
+    _check_writable(target.parent)
+    animator = Animator(models.load(request.model, request.config), request.device)
+    control.check()
+    track = detect_track(Path(request.video), animator, control, request.driving_region)
+    control.check()
     track.save(target)
     return protocol.Done(
         control.id, request.output, len(track), track.fps, round(time.monotonic() - began, 2)
@@ -216,13 +241,28 @@ def run_track(request: protocol.Track, control: Control) -> protocol.Done:
 def _check_output(output: Path) -> None:
     """Raises `UserError` where frames could not be put, before any work is done for them."""
     for folder in (output, output / "frames"):
-        if folder.exists() and not folder.is_dir():
+        with writing(folder):
+            a_file = folder.exists() and not folder.is_dir()
+        if a_file:
             raise UserError("output", f"{folder} is a file, not a folder.", "Choose another output folder.")
-    with writing(output):
-        (output / "frames").mkdir(parents=True, exist_ok=True)
-        probe = output / "frames" / ".probe"
-        probe.write_bytes(b"0" * 4096)
-        probe.unlink()
+    _check_writable(output / "frames")
+
+
+def _check_writable(folder: Path) -> None:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0" * 4096)
+
+
+def _check_format(format: str, width: int, height: int) -> None:
+    largest = media.MAX_SIDE.get(format, math.inf)
+    if max(width, height) > largest:
+        raise UserError(
+            "arguments",
+            f"Frames of {width} x {height} pixels are too large for {format}.",
+            f"Choose a size of at most {largest}, or png.",
+        )
 
 
 def _record(job: Job, model: models.Model) -> dict:
@@ -231,17 +271,22 @@ def _record(job: Job, model: models.Model) -> dict:
     return {
         "version": __version__,
         "settings": {key: value for key, value in request.items() if key not in _INCIDENTAL},
-        "painting": _identity(Path(job.painting)),
-        "video": _identity(Path(job.video)),
+        "painting": _identity(Path(job.painting), "image", "The painting"),
+        "video": _identity(Path(job.video), "video", "The driving video"),
         "model": {"name": model.name, "sha256": model.metadata["sha256"]},
         "paths": {"painting": job.painting, "video": job.video},
     }
 
 
-def _identity(path: Path) -> dict:
-    if not path.is_file():  # the painting was read before: it can only be the video
-        raise UserError("video", f"The driving video {path} is not there.", "Choose another video.")
-    return {"name": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+def _identity(path: Path, kind: str, what: str) -> dict:
+    try:
+        return {"name": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+    except FileNotFoundError as error:
+        raise UserError(kind, f"{what} {path} is not there.", "Choose another file.") from error
+    except OSError as error:
+        raise UserError(
+            kind, f"{what} {path} cannot be read: {error.strerror}.", "Choose another file."
+        ) from error
 
 
 def _same_job(one: dict, other: dict) -> bool:
@@ -270,9 +315,10 @@ def _driving_track(
 ) -> MotionTrack:
     """The job's driving motion, cut and retimed: from its own earlier run, a track file, or the video."""
     video = Path(job.video)
-    if resumed is not None and (resumed / "motion.npz").is_file():
-        return MotionTrack.load(resumed / "motion.npz")
-    if video.suffix == ".npz":
+    if resumed is not None:
+        with contextlib.suppress(UserError):  # lost or damaged: detected anew, it comes out the same
+            return MotionTrack.load(resumed / "motion.npz")
+    if video.suffix.lower() == _TRACK:
         track = MotionTrack.load(video)
         made_with = track.provenance.get("model_sha256")
         if made_with != record["model"]["sha256"]:
@@ -299,9 +345,17 @@ def _driving_region(reader: media.VideoReader, first: np.ndarray, text: str, con
     what = f"the driving video {reader.path.name}"
     if region := _given_region(first, text, what):
         return region
-    if face := regions.find_moving_face(reader):
+    with contextlib.closing(_checked(reader, control)) as frames:
+        face = regions.find_moving_face(frames)
+    if face:
         return regions.square_around(face, *first.shape[1::-1], within=True)
     return _middle(first, what, control)
+
+
+def _checked(frames: Iterable[np.ndarray], control: Control) -> Iterator[np.ndarray]:
+    for frame in frames:
+        control.check()
+        yield frame
 
 
 def _given_region(image: np.ndarray, text: str, what: str) -> Region | None:
@@ -326,7 +380,8 @@ def _scaled(painting: np.ndarray, region: Region, size: int) -> tuple[np.ndarray
     """The painting with its longest side at most `size`, and the region in its new pixels."""
     smaller = media.scaled(painting, size)
     scale = smaller.shape[1] / painting.shape[1]
-    return smaller, Region(*(round(v * scale) for v in region))
+    x, y, w, h = (round(v * scale) for v in region)
+    return smaller, Region(x, y, max(1, w), max(1, h))
 
 
 def _transferred(
@@ -337,7 +392,7 @@ def _transferred(
     else:
         number = 0 if job.reference_frame == "first" else int(job.reference_frame)
         # The number counts the driving video's own frames, from the start that was chosen.
-        original_fps = float(track.provenance.get("fps", track.fps))
+        original_fps = track.recorded_fps
         reference = math.floor(number * track.fps / original_fps + 0.5)
         if reference >= len(track):
             raise UserError(
@@ -359,17 +414,21 @@ def _transferred(
 def _start_output(output: Path, record: dict, track: MotionTrack, kept: int) -> None:
     """Now that all has been read: make room for the frames, and say what they are.
 
-    A folder of frames that no job of ours wrote is left alone.
+    A folder of frames that no job of ours wrote is left alone, and so are other files in a job's folder.
     """
     frames = output / "frames"
-    if kept == 0 and any(frames.iterdir()):
-        if not (output / "job.json").is_file():
-            raise UserError(
-                "output", f"{frames} holds files that no job wrote.", "Choose an empty output folder."
-            )
-        with writing(frames):
-            shutil.rmtree(frames)
-            frames.mkdir()
+    if any(frames.iterdir()) and not (output / "job.json").is_file():
+        raise UserError(
+            "output", f"{frames} holds files that no job wrote.", "Choose an empty output folder."
+        )
+    with writing(frames):
+        for folder in (output, frames):
+            remove_leftovers(folder)
+        if kept == 0:
+            for path in frames.iterdir():
+                if _FRAME_NAME.fullmatch(path.name):
+                    path.unlink()
+            (output / _MOVIE).unlink(missing_ok=True)
     with replacing(output / "job.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     track.save(output / "motion.npz")
@@ -377,7 +436,7 @@ def _start_output(output: Path, record: dict, track: MotionTrack, kept: int) -> 
 
 def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None]):
     if job.format == "mp4":
-        return media.MovieWriter(output / "animation.mp4", fps, written)
+        return media.MovieWriter(output / _MOVIE, fps, written)
     return media.FrameWriter(output / "frames", job.format, written)
 
 

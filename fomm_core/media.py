@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import sys
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +18,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
-from .files import replacing
+from .files import refusal, replacing
 
 # Nobody's painting has more pixels than this; a file that claims to would fill the memory.
 MAX_PIXELS = 400_000_000
 MAX_FPS = 240.0
+# What a file of the format can hold, in pixels a side.
+MAX_SIDE = {"jpg": 65535, "webp": 16383, "mp4": 16384}
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
@@ -31,7 +35,8 @@ def read_painting(path: Path) -> np.ndarray:
     Transparency is laid over white; 16 bits and greyscale become 8-bit RGB. Raises `UserError`.
     """
     try:
-        with Image.open(path) as file:
+        # Pillow's warnings about odd metadata help nobody whose picture is read.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I") or image.mode == "F":
                 image = _eight_bit(image)
@@ -47,7 +52,9 @@ def read_painting(path: Path) -> np.ndarray:
         ) from None
     except Image.DecompressionBombError as error:
         raise UserError("image", f"The painting {path} is too large.", "Scale it down.") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except IsADirectoryError:
+        raise UserError("image", f"The painting {path} is a folder.", "Choose an image file.") from None
+    except Exception as error:  # on damaged files, decoders fail in as many ways as there are formats
         raise UserError(
             "image",
             f"The painting {path} cannot be read ({error}).",
@@ -73,7 +80,7 @@ def scaled(image: np.ndarray, size: int) -> np.ndarray:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Greyscale of 16 or 32 bits, or floats, brought to 8 (Pillow's own conversion clips instead)."""
-    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
     top = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 65535.0
     return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
 
@@ -91,7 +98,6 @@ class VideoReader:
 
     def __init__(self, path: Path, start: float = 0.0, end: float | None = None):
         self.path = path
-        self._ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
         if not path.is_file():
             raise UserError("video", f"The driving video {path} is not there.", "Choose another video.")
         about = self._about()
@@ -100,7 +106,7 @@ class VideoReader:
             kind = "sound but no picture" if ": Audio: " in about else "nothing that can be played"
             raise UserError("video", f"{path} holds {kind}.", "Choose a video file, such as an MP4.")
         rate = re.search(r"([\d.]+k?) fps", stream[0]) or re.search(r"([\d.]+k?) tbr", stream[0])
-        self.fps = float(rate[1].replace("k", "e3")) if rate else 25.0
+        self.fps = _exact_rate(float(rate[1].replace("k", "e3"))) if rate else 25.0
         if not 0 < self.fps <= MAX_FPS:  # a file of one picture, or a wrong header
             self.fps = 25.0
         duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", about)
@@ -111,35 +117,29 @@ class VideoReader:
         )
         length = max(0.0, min(seconds, end or seconds) - start)
         self.estimate = round(length * self.fps)
-        self._cut = [*(["-ss", f"{start}"] if start else []), *(["-t", f"{end - start}"] if end else [])]
+        self._cut = [
+            *(["-ss", f"{start:.6f}"] if start else []),
+            *(["-t", f"{end - start:.6f}"] if end else []),
+        ]
 
     def _about(self) -> str:
         """What ffmpeg says of the file; its exit status is an error as no output was asked for."""
-        command = [self._ffmpeg, "-hide_banner", "-nostdin", "-i", str(self.path)]
-        result = subprocess.run(command, capture_output=True, check=False)
-        return result.stderr.decode("utf-8", "replace")
+        process = _ffmpeg(
+            "-hide_banner", *_input(self.path), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        return process.communicate()[1].decode("utf-8", "replace")
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Decode from the start. A broken tail ends the video early; raises `UserError` if no frame is whole."""
         # PPM carries each frame's size, whatever rotation and pixel shape made of it.
-        filters = f"fps={self.fps},scale='max(1,round(iw*sar))':ih,setsar=1"
-        command = [self._ffmpeg, "-v", "error", "-nostdin", *self._cut, "-i", str(self.path)]
-        command += [
-            "-map",
-            "0:v:0",
-            "-vf",
-            filters,
-            "-f",
-            "image2pipe",
-            "-c:v",
-            "ppm",
-            "-pix_fmt",
-            "rgb24",
-            "-",
-        ]
+        filters = f"fps={self.fps},scale='max(1,round(iw*sar))':ih"
         count = 0
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+            process = _ffmpeg(
+                "-v", "error", *self._cut, *_input(self.path), "-map", "0:v:0", "-vf", filters,
+                "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
             try:
                 while (frame := _read_ppm(process.stdout)) is not None:
                     count += 1
@@ -149,14 +149,39 @@ class VideoReader:
                 process.kill()
                 process.wait()
             if count == 0:
-                log.seek(0)
-                lines = log.read().decode("utf-8", "replace").strip().splitlines()
-                reason = f" ({lines[-1][:200]})" if lines else ""
+                reason = _last_line(log)
                 raise UserError(
                     "video",
-                    f"Not one frame of {self.path} can be read{reason}.",
+                    f"Not one frame of {self.path} can be read{f' ({reason})' if reason else ''}.",
                     "The file may be damaged or empty, or the start lies past its end.",
                 )
+
+
+def _ffmpeg(*arguments: str, **streams) -> subprocess.Popen:
+    """Start ffmpeg, out of reach of the terminal's Ctrl-C: a job ends its input and output in its own time."""
+    apart = (
+        {"creationflags": subprocess.CREATE_NO_WINDOW}
+        if sys.platform == "win32"
+        else {"start_new_session": True}
+    )
+    return subprocess.Popen([imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", *arguments], **apart, **streams)
+
+
+def _input(path: Path) -> list[str]:
+    # A file and nothing but a file, whatever its name looks like and whatever addresses it contains.
+    return ["-protocol_whitelist", "file", "-i", f"file:{path}"]
+
+
+def _last_line(log) -> str:
+    log.seek(0)
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:200] if lines else ""
+
+
+def _exact_rate(fps: float) -> float:
+    """The rate that ffmpeg's two decimals stand for: 23.98 is 24000/1001, which is 23.976."""
+    television = round(fps) * 1000 / 1001
+    return television if fps != round(fps) and abs(fps - television) < 0.006 else fps
 
 
 def _read_ppm(stream) -> np.ndarray | None:
@@ -230,32 +255,64 @@ class FrameWriter:
 
 
 class MovieWriter:
-    """Writes an mp4 (H.264) that appears at `path` when it is complete. A context manager like `FrameWriter`."""
+    """Writes an mp4 (H.264) that appears at `path` when it is complete. A context manager like `FrameWriter`.
+
+    Args:
+        path: the file.
+        fps: frames per second.
+        written: called as (index, path) for each frame that has been handed to the encoder.
+    """
 
     def __init__(self, path: Path, fps: float, written: Callable[[int, Path], None]):
         self.path, self.fps = path, fps
         self._written = written
-        self._stack = contextlib.ExitStack()
-        self._frames = None
+        self._encoder: subprocess.Popen | None = None
 
     def __enter__(self) -> MovieWriter:
-        self._temporary = self._stack.enter_context(replacing(self.path))
+        self._open = self._opened()
+        self._open.__enter__()
         return self
 
+    def __exit__(self, *failure) -> bool | None:
+        return self._open.__exit__(*failure)
+
     def write(self, index: int, frame: np.ndarray) -> None:
-        """Append the (H,W,3) uint8 `frame`."""
-        height, width = frame.shape[:2]
-        if self._frames is None:
-            even = "pad=ceil(iw/2)*2:ceil(ih/2)*2"  # H.264 wants even sides
-            self._frames = imageio_ffmpeg.write_frames(
-                str(self._temporary), (width, height), fps=self.fps, quality=None, macro_block_size=1,
-                output_params=["-crf", "16", "-vf", even, "-movflags", "+faststart"],
+        """Append the (H,W,3) uint8 `frame`, of the first one's size. Raises `UserError`."""
+        if self._encoder is None:
+            height, width = frame.shape[:2]
+            self._encoder = _ffmpeg(
+                "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
+                "-r", f"{self.fps:.6f}", "-i", "-",
+                "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2",  # H.264 wants even sides
+                "-c:v", "libx264", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+                f"file:{self._temporary}",
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log,
             )  # fmt: skip
-            self._frames.send(None)
-        self._frames.send(np.ascontiguousarray(frame))
+        try:
+            self._encoder.stdin.write(np.ascontiguousarray(frame))
+        except OSError:
+            self._end()  # it has ended, and this tells why
+            raise
         self._written(index, self.path)
 
-    def __exit__(self, kind, error, trace) -> bool | None:
-        if self._frames is not None:
-            self._frames.close()
-        return self._stack.__exit__(kind, error, trace)
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[None]:
+        with replacing(self.path) as self._temporary, tempfile.TemporaryFile() as self._log:
+            try:
+                yield
+                self._end()
+            finally:
+                if self._encoder is not None:
+                    self._encoder.kill()
+                    self._encoder.wait()
+                    with contextlib.suppress(OSError):
+                        self._encoder.stdin.close()
+
+    def _end(self) -> None:
+        """Wait until the encoder has written all; raises `OSError` where it could not."""
+        if self._encoder is None:
+            return
+        with contextlib.suppress(OSError):
+            self._encoder.stdin.close()
+        if self._encoder.wait() != 0:
+            raise refusal(_last_line(self._log) or "the encoder failed")

@@ -13,6 +13,7 @@ import os
 import pickle
 import re
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,14 +23,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .errors import UserError
-from .files import replacing, sha256
+from .files import refusal, replacing, sha256, writing
 from .network import Generator, KeypointDetector
 
 PACKAGE = Path(__file__).parent
 BUNDLED = PACKAGE / "weights"
 PARTS = ("generator", "kp_detector")  # what animating needs of a checkpoint
 # How torch's restricted unpickler says that a file wants to call something.
-_FORBIDDEN = ("not an allowed global", "unrecognized function", "unsupported class")
+_FORBIDDEN = ("unsupported global", "trying to call reduce", "can only create new", "can only build")
+# How a file begins that torch.save of the torch 1.0 days wrote: a pickle of this number.
+_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 
 
 @dataclass
@@ -112,13 +115,30 @@ def build(config: dict, name: str = "model") -> Model:
         kp_detector = KeypointDetector(**common, **params["kp_detector_params"])
         motion_common = {key: value for key, value in common.items() if key != "estimate_jacobian"}
         generator = Generator(**motion_common, **params["generator_params"])
-    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        model = Model(name, config, generator.eval(), kp_detector.eval())
+        _check_frame_size(model)
+    except Exception as error:  # a wrong value fails wherever it is first used
         raise UserError(
             "model",
             f"The configuration of {name} does not describe a First Order Motion Model ({error}).",
             "Use the configuration that belongs to the model.",
         ) from error
-    return Model(name, config, generator.eval(), kp_detector.eval())
+    return model
+
+
+def _build_unfilled(config: dict, name: str) -> Model:
+    """The same without weights, for `_fill`: random ones for a published model would take seconds to draw."""
+    with torch.device("meta"):
+        return build(config, name)
+
+
+def _check_frame_size(model: Model) -> None:
+    """Raises `ValueError` where the networks cannot halve frames of the configured size as often as they do."""
+    params = model.config["model_params"]
+    for part in (params["kp_detector_params"], params["generator_params"]["dense_motion_params"]):
+        side = model.frame_size * part.get("scale_factor", 1)
+        if not 8 <= side <= 1024 or side % 2 ** part["num_blocks"]:
+            raise ValueError(f"its networks do not take frames of {model.frame_size} pixels")
 
 
 def load(name_or_file: str, config: str | None = None) -> Model:
@@ -154,12 +174,13 @@ def save(path: Path, model: Model, metadata: dict[str, str], half: bool = False)
             tensors[f"{part}.{key}"] = value.to(
                 dtype if value.is_floating_point() else value.dtype
             ).contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, {**metadata, "config": json.dumps(model.config)})
         except SafetensorError as error:  # its words for a full disk or a folder that cannot be written
-            raise OSError(None, str(error)) from error
+            raise refusal(str(error)) from error
 
 
 def import_checkpoint(path: Path, config: str, name: str | None = None) -> Path:
@@ -177,7 +198,8 @@ def import_checkpoint(path: Path, config: str, name: str | None = None) -> Path:
             "arguments", f"{name} is the name of the bundled model.", "Choose another with --name."
         )
     target = user_folder() / f"{name}.safetensors"
-    save(target, model, {**model.metadata, "name": name})
+    source = {key: value for key, value in model.metadata.items() if key.startswith("source")}
+    save(target, model, {**source, "name": name})
     return target
 
 
@@ -192,8 +214,16 @@ def describe(name_or_file: str) -> dict[str, str]:
             torch.Size(file.get_slice(key).get_shape()).numel()
             for key in file.keys()  # noqa: SIM118 - not a dict
         )
-    config = metadata.pop("config", None)
-    keypoints = json.loads(config)["model_params"]["common_params"]["num_kp"] if config else "?"
+    config = _carried_config(path, metadata)
+    try:
+        keypoints = config["model_params"]["common_params"]["num_kp"]
+    except (LookupError, TypeError) as error:
+        raise UserError(
+            "model",
+            f"The configuration that {path.name} carries is not one of this model.",
+            "Import it again.",
+        ) from error
+    metadata.pop("config")
     return {
         "file": str(path),
         "size": f"{path.stat().st_size / 1e6:.1f} MB",
@@ -210,18 +240,21 @@ def _load_safetensors(path: Path) -> Model:
         for key in file.keys():  # noqa: SIM118 - not a dict
             part, _, name = key.partition(".")
             states.setdefault(part, {})[name] = file.get_tensor(key)
+    model = _build_unfilled(_carried_config(path, metadata), path.stem)
+    _fill(model, states, path)
+    model.metadata = {**metadata, "sha256": sha256(path)}
+    return model
+
+
+def _carried_config(path: Path, metadata: dict[str, str]) -> dict:
     try:
-        config = json.loads(metadata["config"])
-    except (KeyError, ValueError) as error:
+        return json.loads(metadata["config"])
+    except (KeyError, ValueError, RecursionError) as error:
         raise UserError(
             "model",
             f"{path.name} is safetensors, but of no model of ours: it carries no configuration.",
             "Import the published checkpoint with `models import`.",
         ) from error
-    model = build(config, path.stem)
-    _fill(model, states, path)
-    model.metadata = {**metadata, "sha256": sha256(path)}
-    return model
 
 
 def _open_safetensors(path: Path):
@@ -234,43 +267,45 @@ def _open_safetensors(path: Path):
 
 
 def _load_published(path: Path, config: str) -> Model:
-    model = build(read_config(config), path.name)
+    model = _build_unfilled(read_config(config), path.name)
     states = _read_checkpoint(path)
     _fill(model, states, path, config)
-    model.metadata = {"source": path.name, "source_config": Path(config).stem, "sha256": sha256(path)}
+    digest = sha256(path)
+    model.metadata = {
+        "source": path.name,
+        "source_config": Path(config).stem,
+        "source_sha256": digest,
+        "sha256": digest,
+    }
     return model
 
 
 def _read_checkpoint(path: Path) -> dict:
     """The state dicts in a file of `torch.save`; nothing in the file is run. Raises `UserError`."""
     again = "Download the checkpoint again from the authors' page."
-    with open(path, "rb") as file:
-        head = file.read(512)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise UserError(
+            "model", f"{path} cannot be read: {error.strerror}.", "Check who may read it."
+        ) from error
     if head.lstrip()[:1] == b"<":
         raise UserError("model", f"{path.name} is a web page that a browser saved, not a checkpoint.", again)
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if any(phrase in str(error) for phrase in _FORBIDDEN):
+        with warnings.catch_warnings(action="ignore"):  # what torch has to say is said below
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged pickles fail in as many ways as there are bytes
+        words = str(error).lower()
+        if any(phrase in words for phrase in _FORBIDDEN):
             raise UserError(
                 "model",
                 f"{path.name} holds something other than weights, which could be harmful; nothing in it was run.",
                 "Use only checkpoints from the authors' page.",
             ) from error
-        raise UserError("model", f"{path.name} is no checkpoint, or it is damaged.", again) from error
-    except (
-        EOFError,
-        RuntimeError,
-        ValueError,
-        OSError,
-        KeyError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
         if head[:2] == b"PK":
             raise UserError("model", f"{path.name} is a zip archive without a checkpoint.", again) from error
-        if head[:2] == b"\x80\x02":  # it begins as a pickle does: the end is missing
+        if head.startswith(_MAGIC):  # it begins as a checkpoint does: the end is missing
             raise UserError(
                 "model",
                 f"{path.name} is incomplete: it ends after {path.stat().st_size:,} bytes.",
@@ -290,7 +325,8 @@ def _fill(model: Model, states: dict[str, dict], path: Path, config: str | None 
     """Load `states` strictly into `model`, after checking names, shapes and numbers."""
     for part in PARTS:
         network = getattr(model, part)
-        if problem := _difference(network.state_dict(), states[part]):
+        expected = network.state_dict()
+        if problem := _difference(expected, states[part]):
             raise UserError(
                 "model",
                 f"{path.name} does not fit the configuration {config or 'it carries'}: {part}.{problem}.",
@@ -299,9 +335,12 @@ def _fill(model: Model, states: dict[str, dict], path: Path, config: str | None 
         for key, value in states[part].items():
             if not torch.isfinite(value).all():
                 raise UserError(
-                    "model", f"{path.name} is damaged: {part}.{key} holds values that are no numbers.", ""
+                    "model",
+                    f"{path.name} is damaged: {part}.{key} holds values that are no numbers.",
+                    "Get the file again from where it came.",
                 )
-        network.load_state_dict(states[part])
+        filled = {key: value.to(expected[key].dtype).contiguous() for key, value in states[part].items()}
+        network.load_state_dict(filled, assign=True)
 
 
 def _difference(expected: dict, found: dict) -> str | None:
@@ -309,19 +348,19 @@ def _difference(expected: dict, found: dict) -> str | None:
     for key, value in expected.items():
         if key not in found:
             return f"{key} is missing"
-        if not isinstance(found[key], torch.Tensor) or found[key].shape != value.shape:
-            shape = tuple(getattr(found[key], "shape", ()))
-            return f"{key} has the shape {shape} instead of {tuple(value.shape)}"
-    extra = found.keys() - expected.keys()
+        if not isinstance(found[key], torch.Tensor) or found[key].layout != torch.strided:
+            return f"{key} is no plain tensor"
+        if found[key].shape != value.shape:
+            return f"{key} has the shape {tuple(found[key].shape)} instead of {tuple(value.shape)}"
+    extra = {str(key) for key in found.keys() - expected.keys()}
     return f"{min(extra)} is not expected" if extra else None
 
 
 def _fitting_config(states: dict[str, dict], tried: str | None) -> str:
     """A hint that names a shipped configuration which does fit."""
-    with torch.device("meta"):
-        for name in config_names():
-            if name != tried:
-                model = build(read_config(name), name)
-                if not any(_difference(getattr(model, p).state_dict(), states[p]) for p in PARTS):
-                    return f"It fits --config {name}."
+    for name in config_names():
+        if name != tried:
+            model = _build_unfilled(read_config(name), name)
+            if not any(_difference(getattr(model, p).state_dict(), states[p]) for p in PARTS):
+                return f"It fits --config {name}."
     return "Use the configuration that belongs to it."

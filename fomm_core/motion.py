@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +17,10 @@ FORMAT = 1
 # Below this, a hull's area (of the 4 that the image has) or a Jacobian's determinant, relative to its
 # size, is noise, and dividing by it would blow that noise up.
 TINY = 1e-6
+# Jacobians are of the order of 1: one whose squares sum up to less than this is judged as if they did.
+SMALL = 1e-3
+# A detector's numbers are of the order of 1; beyond this a file holds something else.
+LARGEST = 1e4
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class MotionTrack:
 
     def save(self, path: Path) -> None:
         """Write one small .npz file, complete or not at all. Raises `UserError`."""
-        with replacing(path) as temporary:
+        # Into an open file: given a path, numpy would add a suffix of its own.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
-                temporary,
+                file,
                 format=FORMAT,
                 value=self.value,
                 jacobian=self.jacobian,
@@ -56,25 +60,43 @@ class MotionTrack:
         """Read what `save` wrote. Raises `UserError` where it is damaged or something else."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                if int(data["format"]) != FORMAT:
-                    raise UserError(
-                        "video", f"The motion track {path} is of a newer version.", "Update this program."
-                    )
+                version = int(data["format"])
                 track = cls(
                     np.asarray(data["value"], np.float32),
                     np.asarray(data["jacobian"], np.float32),
                     float(data["fps"]),
                     json.loads(str(data["provenance"])),
                 )
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zip, zlib and numpy fail in many ways on what is no track
             raise UserError(
                 "video", f"{path} is no motion track, or it is damaged.", "Make it again with `track`."
             ) from error
-        n, k = track.value.shape[:2] if track.value.ndim == 3 else (0, 0)
-        sound = track.value.shape == (n, k, 2) and track.jacobian.shape == (n, k, 2, 2) and n * k > 0
-        if not sound or not np.isfinite(track.value).all() or not np.isfinite(track.jacobian).all():
+        if version != FORMAT:
+            raise UserError(
+                "video", f"The motion track {path} is of a newer version.", "Update this program."
+            )
+        if not track._is_sound():
             raise UserError("video", f"The motion track {path} is damaged.", "Make it again with `track`.")
         return track
+
+    @property
+    def recorded_fps(self) -> float:
+        """The frame rate of the video that the motion comes from, whatever it was retimed to since."""
+        return float(self.provenance.get("fps", self.fps))
+
+    def _is_sound(self) -> bool:
+        n, k = self.value.shape[:2] if self.value.ndim == 3 else (0, 0)
+        if n * k == 0 or self.value.shape != (n, k, 2) or self.jacobian.shape != (n, k, 2, 2):
+            return False
+        words = isinstance(self.provenance, dict) and all(
+            isinstance(word, str) for word in self.provenance.values()
+        )
+        try:
+            rates = words and all(0 < rate < math.inf for rate in (self.fps, self.recorded_fps))
+        except ValueError:
+            return False
+        # Said so that NaN does not pass.
+        return rates and all(np.all(np.abs(part) <= LARGEST) for part in (self.value, self.jacobian))
 
     def cut(self, start: float = 0.0, end: float | None = None) -> MotionTrack:
         """The frames from `start` up to, not including, `end`, in seconds. Raises `UserError` if none is left."""
@@ -174,7 +196,7 @@ def _normalised(value: np.ndarray) -> np.ndarray:
 
 def _is_singular(matrices: np.ndarray) -> np.ndarray:
     determinant = np.linalg.det(matrices)
-    return np.abs(determinant) <= TINY * np.square(matrices).sum((-1, -2))
+    return np.abs(determinant) <= TINY * np.maximum(np.square(matrices).sum((-1, -2)), SMALL)
 
 
 def _regular(matrices: np.ndarray, instead: np.ndarray) -> np.ndarray:

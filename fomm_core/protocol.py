@@ -159,7 +159,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Frame:
-    """The frame number `index` (from 1) is complete on disk at `path`."""
+    """The frame number `index` (from 1) is complete on disk at `path`; an mp4 is complete at its end only."""
 
     id: str
     index: int
@@ -235,7 +235,7 @@ def decode(line: str) -> object:
     """
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not a JSON line: {line[:80]!r}") from error
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         raise ProtocolError(f"a message without a type: {line[:80]!r}")
@@ -284,7 +284,12 @@ def _value(cls: type, f: dataclasses.Field, value: object) -> object:
     expected = _FIELD_TYPES[f.type]
     # True is an int to Python, and NaN a float to its JSON reader; neither is one here.
     if not isinstance(value, expected) or (isinstance(value, bool) and f.type != "bool"):
-        raise ProtocolError(f"{cls.__name__}.{f.name} is {value!r}, not {f.type}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ProtocolError(f"{cls.__name__}.{f.name} is not a finite number")
+        raise ProtocolError(f"{cls.__name__}.{f.name} is {str(value)[:80]!r}, not {f.type}")
+    if f.type.startswith("float") and value is not None:
+        try:
+            value = float(value)  # JSON writes 1.0 as it likes
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise ProtocolError(f"{cls.__name__}.{f.name} is not a finite number")
     return value

@@ -16,6 +16,8 @@ from .errors import UserError
 SEARCH_SIDE = 640
 # The square around a face, as multiples of the detected box: the training crops' head room.
 SIDE, RISE = 2.1, 0.06
+# Fewer pixels a side show no face, and are no region to animate.
+SMALLEST = 16
 # The cascade misses a face in some frames: look at this many of a clip, so many frames apart.
 PROBES, PROBE_STEP = 12, 8
 
@@ -39,18 +41,26 @@ def parse_region(text: str, what: str) -> Region | None:
         raise UserError(
             "arguments", f"{what} {text!r} is no region.", "Use auto, full, or X,Y,W,H in pixels."
         ) from None
-    if min(region.w, region.h) < 16:
-        raise UserError("arguments", f"{what} {text} is too small.", "Make it at least 16 pixels a side.")
+    if min(region.w, region.h) < SMALLEST:
+        raise UserError(
+            "arguments", f"{what} {text} is too small.", f"Make it at least {SMALLEST} pixels a side."
+        )
     return region
 
 
 def check_inside(region: Region, width: int, height: int, what: str) -> None:
-    """Raises `UserError` where `region` shows nothing of a picture of that size."""
+    """Raises `UserError` where `region` shows nothing of a picture of that size, or reaches far beyond it."""
     if region.x >= width or region.y >= height or region.x + region.w <= 0 or region.y + region.h <= 0:
         raise UserError(
             "arguments",
             f"{what} {','.join(map(str, region))} lies outside the picture, which is {width} x {height}.",
             "Choose a region that overlaps it.",
+        )
+    if max(region.w, region.h) > 3 * max(width, height):  # all of it is held in memory
+        raise UserError(
+            "arguments",
+            f"{what} {','.join(map(str, region))} is far larger than the picture, which is {width} x {height}.",
+            "Choose a smaller region.",
         )
 
 
@@ -65,6 +75,7 @@ def find_face(image: np.ndarray) -> Region | None:
     hits = _cascade().detect_multi_scale(
         small, scale_factor=1.15, step_ratio=1, min_size=(48, 48), max_size=(min(size), min(size))
     )
+    hits = [hit for hit in hits if hit["width"] / scale >= SMALLEST]
     if not hits:
         return None
     largest = max(hits, key=lambda hit: hit["width"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import queue
 import sys
 import threading
 import traceback
+from collections import deque
 
 from . import __version__, protocol
 from .errors import UserError
@@ -25,15 +25,16 @@ class Worker:
 
     def __init__(self, requests, events):
         self._requests, self._events = requests, events
-        self._lock = threading.Lock()
-        self._waiting: queue.Queue = queue.Queue()
+        self._writing = threading.Lock()
+        self._changed = threading.Condition()  # guards what follows
+        self._waiting: deque[protocol.Animate | protocol.Track] = deque()
         self._cancelled: set[str] = set()
-        self._stopping = threading.Event()
+        self._stopping = False
 
     def run(self) -> None:
         """Serve until the input ends or `shutdown` comes."""
         try:
-            from . import animator  # torch: this takes seconds, and fails where it is missing
+            from . import animator, job  # noqa: F401 - torch: takes seconds, and fails where it is missing
 
             devices = [protocol.Device(name, label) for name, label in animator.devices()]
         except Exception as error:  # a broken installation fails in as many ways as there are packages
@@ -41,24 +42,31 @@ class Worker:
             self.report(protocol.Error("", "runtime", *runtime_words(error)))
             return
         self.report(protocol.Hello(protocol.PROTOCOL, __version__, devices))
-        threading.Thread(target=self._read, daemon=True).start()
-        while not self._stopping.is_set():
-            request = self._waiting.get()
-            if isinstance(request, protocol.ListDevices):
-                self.report(protocol.Devices(devices))
-            elif request is not None:
-                self._do(request)
+        threading.Thread(target=self._read, args=(devices,), daemon=True).start()
+        while (request := self._next()) is not None:
+            self._do(request)
 
     def report(self, event: object) -> None:
         """Send an event; if nobody listens any more, stop."""
         try:
-            with self._lock:
+            with self._writing:
                 self._events.write(protocol.encode(event) + "\n")
                 self._events.flush()
         except OSError:
-            self._stopping.set()
+            self._stop()
 
-    def _read(self) -> None:
+    def _next(self) -> protocol.Animate | protocol.Track | None:
+        """The next job, when there is one; None when it is time to go."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._stopping)
+            return None if self._stopping else self._waiting.popleft()
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def _read(self, devices: list[protocol.Device]) -> None:
         for line in self._requests:
             try:
                 request = protocol.decode(line)
@@ -66,45 +74,53 @@ class Worker:
                 self.report(protocol.Error("", "arguments", f"The request was not understood: {error}."))
                 continue
             if isinstance(request, protocol.Cancel):
-                self._cancelled.add(request.id)
+                self._cancel(request.id)
             elif isinstance(request, protocol.Shutdown):
                 break
-            elif isinstance(request, protocol.Animate | protocol.Track | protocol.ListDevices):
-                self._waiting.put(request)
+            elif isinstance(request, protocol.ListDevices):
+                self.report(protocol.Devices(devices))
+            elif isinstance(request, protocol.Animate | protocol.Track):
+                with self._changed:
+                    self._cancelled.discard(request.id)  # what was cancelled is an earlier job of that name
+                    self._waiting.append(request)
+                    self._changed.notify()
             else:
                 self.report(protocol.Error("", "arguments", f"{type(request).__name__} is no request."))
-        self._stopping.set()
-        self._waiting.put(None)
+        self._stop()
         # A job stuck in a driver or on a dead disk must not outlive Blender.
         timer = threading.Timer(GRACE, os._exit, (0,))
         timer.daemon = True
         timer.start()
 
+    def _cancel(self, id: str) -> None:
+        with self._changed:
+            waiting = [request for request in self._waiting if request.id == id]
+            for request in waiting:
+                self._waiting.remove(request)
+            if not waiting:
+                self._cancelled.add(id)
+        for _ in waiting:  # one that runs answers when it has stopped
+            self.report(protocol.Cancelled(id))
+
     def _do(self, request: protocol.Animate | protocol.Track) -> None:
         from . import job
 
-        frames = 0
-
-        def report(event: object) -> None:
-            nonlocal frames
-            if isinstance(event, protocol.Frame):
-                frames = event.index
-            self.report(event)
-
         def stop() -> bool:
-            return self._stopping.is_set() or request.id in self._cancelled
+            return self._stopping or request.id in self._cancelled
 
-        control = job.Control(request.id, report, stop)
+        control = job.Control(request.id, self.report, stop)
         try:
-            control.check()
             if isinstance(request, protocol.Animate):
                 result = job.run(request.job, control)
             else:
                 result = job.run_track(request, control)
         except job.Cancelled:
-            result = protocol.Cancelled(request.id, frames)
+            result = protocol.Cancelled(request.id, control.frames)
         except UserError as error:
             result = protocol.Error(request.id, error.kind, error.sentence, error.hint)
+        except ImportError as error:  # of what is loaded when it is first needed
+            traceback.print_exc()
+            result = protocol.Error(request.id, "runtime", *runtime_words(error))
         except Exception as error:  # a fault of ours must not take the other jobs along
             traceback.print_exc()
             result = protocol.Error(request.id, "internal", *internal_words(error))
@@ -116,15 +132,20 @@ def runtime_words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ModuleNotFoundError):
         sentence = f"The Python at {sys.executable} has no {error.name}, which animating needs."
     else:
-        sentence = f"The Python at {sys.executable} cannot load what animating needs ({error})."
+        reason = _first_line(error)
+        sentence = f"The Python at {sys.executable} cannot load what animating needs ({reason})."
     return sentence, "Install the project's requirements into it, or choose another Python."
 
 
 def internal_words(error: BaseException) -> tuple[str, str]:
     return (
-        f"Something went wrong inside the program ({type(error).__name__}: {error}).",
+        f"Something went wrong inside the program ({type(error).__name__}: {_first_line(error)}).",
         "Please report it, with the log.",
     )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
 def main() -> int:

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fomm_core import animator as engine
+from fomm_core.animator import Animator, devices, pick_device, resized
+from fomm_core.errors import UserError
+from fomm_core.motion import MotionTrack, transfer
+
+N = 7
+
+
+@pytest.fixture
+def animator(model, picture):
+    """With its source set."""
+    found = Animator(model, "cpu")
+    found.source = found.set_source(picture(64, 64))
+    return found
+
+
+@pytest.fixture
+def motion(animator, picture):
+    """Keypoints and Jacobians of N driving frames."""
+    track = MotionTrack(*animator.detect(np.stack([picture(64, 64, i / 20) for i in range(N)])), 25.0)
+    return transfer(track, *animator.source)
+
+
+def everything(animator, motion):
+    """The predictions of all batches, joined."""
+    return [np.concatenate(parts) for parts in zip(*animator.animate(*motion), strict=True)]
+
+
+def test_predictions_have_the_promised_form(animator, motion):
+    image, deformation, occlusion = everything(animator, motion)
+    assert image.shape == (N, 64, 64, 3)
+    assert image.dtype == np.uint8
+    assert deformation.shape == (N, 16, 16, 2)
+    assert occlusion.shape == (N, 16, 16)
+    assert deformation.dtype == occlusion.dtype == np.float32
+    assert 0 <= occlusion.min() <= occlusion.max() <= 1
+    assert image.std() > 5, "the model under test paints something"
+    assert np.abs(image[0].astype(int) - image[5]).max() > 2, "and it moves"
+
+
+def test_the_source_is_encoded_once(animator, motion, monkeypatch):
+    calls = []
+    encode = animator.model.generator.encode
+    monkeypatch.setattr(animator.model.generator, "encode", lambda image: calls.append(1) or encode(image))
+    everything(animator, motion)
+    assert not calls
+    animator.set_source(np.zeros((64, 64, 3), np.uint8))
+    everything(animator, motion)
+    assert len(calls) == 1
+
+
+def test_another_source_gives_another_picture(animator, motion):
+    before = everything(animator, motion)[0]
+    animator.set_source(np.full((64, 64, 3), 200, np.uint8))
+    assert (everything(animator, motion)[0] != before).any()
+
+
+@pytest.mark.parametrize("size", [2, 3, N, 50])
+def test_the_batch_size_does_not_matter(size, animator, motion):
+    assert animator.batch_size == 1
+    one = everything(animator, motion)
+    animator.batch_size = size
+    assert len(next(animator.animate(*motion)).image) == min(size, N)
+    for a, b in zip(one, everything(animator, motion), strict=True):
+        assert np.abs(a.astype(float) - b).max() <= (1 if a.dtype == np.uint8 else 1e-4)
+
+
+def test_detection_goes_in_batches_too(animator, picture):
+    images = np.stack([picture(64, 64, i / 20) for i in range(N)])
+    one = animator.detect(images)
+    animator.batch_size = 3
+    for a, b in zip(one, animator.detect(images), strict=True):
+        assert a.shape[0] == N
+        assert a == pytest.approx(b, abs=1e-5)
+
+
+OUT_OF_MEMORY = {
+    "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    "cpu": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+        "to allocate 400000000000 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    "windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    "mps": RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+    "python": MemoryError(),
+}
+
+
+def limited(network, limit, error, monkeypatch) -> list[int]:
+    """Let the generator's decoder, or the detector, run out of memory above `limit` pictures at once."""
+    tried = []
+    name = "decode" if hasattr(network, "decode") else "forward"
+    plain = getattr(network, name)
+
+    def run(*arguments):
+        tried.append(len(arguments[0].image if name == "decode" else arguments[0]))
+        if tried[-1] > limit:
+            raise error
+        return plain(*arguments)
+
+    monkeypatch.setattr(network, name, run)
+    return tried
+
+
+@pytest.mark.parametrize("case", OUT_OF_MEMORY)
+def test_out_of_memory_halves_the_batch_and_goes_on(case, animator, motion, monkeypatch):
+    whole = everything(animator, motion)
+    animator.batch_size = 8
+    tried = limited(animator.model.generator, 2, OUT_OF_MEMORY[case], monkeypatch)
+    for a, b in zip(whole, everything(animator, motion), strict=True):
+        assert np.abs(a.astype(float) - b).max() <= (1 if a.dtype == np.uint8 else 1e-4)
+    assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert animator.batch_size == 1, "what did not fit is not tried again"
+
+
+def test_out_of_memory_while_detecting(animator, picture, monkeypatch):
+    animator.batch_size = 4
+    tried = limited(animator.model.kp_detector, 2, OUT_OF_MEMORY["cuda"], monkeypatch)
+    assert len(animator.detect(np.stack([picture(64, 64)] * 5))[0]) == 5
+    assert tried == [4, 2, 2, 1]
+
+
+@pytest.mark.parametrize("case", OUT_OF_MEMORY)
+def test_out_of_memory_for_one_frame_is_said(case, animator, motion, monkeypatch):
+    animator.batch_size = 4
+    tried = limited(animator.model.generator, 0, OUT_OF_MEMORY[case], monkeypatch)
+    with pytest.raises(UserError) as caught:
+        everything(animator, motion)
+    assert caught.value.kind == "out_of_memory"
+    assert tried == [4, 2, 1]
+
+
+def test_out_of_memory_for_the_model_is_said(model, monkeypatch):
+    def full(device):
+        raise OUT_OF_MEMORY["cuda"]
+
+    monkeypatch.setattr(model.generator, "to", full)
+    with pytest.raises(UserError) as caught:
+        Animator(model, "cpu")
+    assert caught.value.kind == "out_of_memory"
+
+
+def test_other_failures_are_not_taken_for_that(animator, motion, monkeypatch):
+    limited(animator.model.generator, 0, RuntimeError("shapes do not match"), monkeypatch)
+    with pytest.raises(RuntimeError, match="shapes"):
+        everything(animator, motion)
+
+
+def test_animating_needs_a_source(model, motion):
+    with pytest.raises(RuntimeError, match="set_source"):
+        next(Animator(model, "cpu").animate(*motion))
+
+
+def test_a_model_of_zero_order(config, picture):
+    """Without Jacobians parts move by translation alone."""
+    config["model_params"]["common_params"]["estimate_jacobian"] = False
+    animator = Animator(engine.Model("zero", config, *built(config)), "cpu")
+    value, jacobian = animator.set_source(picture(64, 64))
+    assert (jacobian == np.eye(2)).all()
+    assert np.isfinite(everything(animator, (value[None], jacobian[None]))[0]).all()
+
+
+def built(config):
+    from fomm_core import models
+
+    model = models.build(config)
+    return model.generator, model.kp_detector
+
+
+def test_a_model_without_occlusion_map_shows_all(config, picture):
+    config["model_params"]["generator_params"]["estimate_occlusion_map"] = False
+    animator = Animator(engine.Model("plain", config, *built(config)), "cpu")
+    value, jacobian = animator.set_source(picture(64, 64))
+    assert (everything(animator, (value[None], jacobian[None]))[2] == 1).all()
+
+
+def test_devices():
+    names = [name for name, _ in devices()]
+    assert names[-1] == "cpu"
+    assert str(pick_device("auto")) == names[0]
+    for wrong in ("cuda:99", "tpu", "", "CPU"):
+        with pytest.raises(UserError) as caught:
+            pick_device(wrong)
+        assert caught.value.kind == "device"
+        assert "auto, " in caught.value.hint
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_where_there_is_none():
+    with pytest.raises(UserError, match="cuda"):
+        pick_device("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_computes_what_the_cpu_does(model_file, animator, motion):
+    from fomm_core import models
+
+    other = Animator(models.load(str(model_file)), "cuda")
+    assert other.batch_size > 1
+    other.set_source((animator._source.image[0].permute(1, 2, 0) * 255).round().byte().numpy())
+    a, b = everything(animator, motion)[0], everything(other, motion)[0]
+    assert np.abs(a.astype(float) - b).mean() < 1
+
+
+def test_resized_without_antialias_is_the_published_resize():
+    image = np.zeros((8, 4, 3), np.uint8)
+    image[:, 2:] = 200
+    assert (resized(image, 4, antialias=False)[0, :, 0] == [0, 0, 200, 200]).all()
+    assert resized(image, 2, antialias=True).shape == (2, 2, 3)
+    square = np.zeros((4, 4, 3), np.uint8)
+    assert resized(square, 4, antialias=True) is square
