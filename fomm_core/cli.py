@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, protocol
-from .errors import UserError
+from .errors import in_words
 from .protocol import Job
 
 INTERRUPTED = 130
@@ -27,11 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
-    except UserError as error:
-        if options.debug:
-            raise
-        print(error, file=sys.stderr)
-        return 2 if error.kind == "arguments" else 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone
@@ -40,11 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        from .worker import internal_words, runtime_words
-
-        words = runtime_words if isinstance(error, ImportError) else internal_words
-        print(*words(error), file=sys.stderr)
-        return 1
+        failure = in_words(error)
+        print(failure, file=sys.stderr)
+        return 2 if failure.kind == "arguments" else 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -179,9 +172,10 @@ def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
         if as_json:
             _print_json(protocol.Cancelled("cli", control.frames))
         return None
-    except UserError as error:
+    except Exception as error:
         if as_json:
-            _print_json(protocol.Error("cli", error.kind, error.sentence, error.hint))
+            failure = in_words(error)
+            _print_json(protocol.Error("cli", failure.kind, failure.sentence, failure.hint))
         raise
     finally:
         if not as_json:

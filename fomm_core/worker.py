@@ -14,7 +14,7 @@ import traceback
 from collections import deque
 
 from . import __version__, protocol
-from .errors import UserError
+from .errors import in_words
 
 # How long a job may take to notice that it is to stop when nobody is there any more.
 GRACE = 5.0
@@ -39,7 +39,8 @@ class Worker:
             devices = [protocol.Device(name, label) for name, label in animator.devices()]
         except Exception as error:  # a broken installation fails in as many ways as there are packages
             traceback.print_exc()
-            self.report(protocol.Error("", "runtime", *runtime_words(error)))
+            reason = in_words(error)
+            self.report(protocol.Error("", "runtime", reason.sentence, reason.hint))
             return
         self.report(protocol.Hello(protocol.PROTOCOL, __version__, devices))
         threading.Thread(target=self._read, args=(devices,), daemon=True).start()
@@ -116,36 +117,12 @@ class Worker:
                 result = job.run_track(request, control)
         except job.Cancelled:
             result = protocol.Cancelled(request.id, control.frames)
-        except UserError as error:
-            result = protocol.Error(request.id, error.kind, error.sentence, error.hint)
-        except ImportError as error:  # of what is loaded when it is first needed
-            traceback.print_exc()
-            result = protocol.Error(request.id, "runtime", *runtime_words(error))
         except Exception as error:  # a fault of ours must not take the other jobs along
-            traceback.print_exc()
-            result = protocol.Error(request.id, "internal", *internal_words(error))
+            failure = in_words(error)
+            if failure is not error:
+                traceback.print_exc()
+            result = protocol.Error(request.id, failure.kind, failure.sentence, failure.hint)
         self.report(result)
-
-
-def runtime_words(error: BaseException) -> tuple[str, str]:
-    """A sentence and a hint for a Python that lacks something."""
-    if isinstance(error, ModuleNotFoundError):
-        sentence = f"The Python at {sys.executable} has no {error.name}, which animating needs."
-    else:
-        reason = _first_line(error)
-        sentence = f"The Python at {sys.executable} cannot load what animating needs ({reason})."
-    return sentence, "Install the project's requirements into it, or choose another Python."
-
-
-def internal_words(error: BaseException) -> tuple[str, str]:
-    return (
-        f"Something went wrong inside the program ({type(error).__name__}: {_first_line(error)}).",
-        "Please report it, with the log.",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
 
 
 def main() -> int:

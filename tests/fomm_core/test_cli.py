@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fomm_core import __version__, cli, job, protocol
+from fomm_core.errors import UserError
 
 PATIENCE = 60
 
@@ -142,7 +143,7 @@ def test_a_failed_job_ends_with_1_and_a_sentence(arguments, tmp_path, capsys, li
 
 
 def test_the_reason_is_shown_to_those_who_ask(arguments, tmp_path):
-    with pytest.raises(cli.UserError):
+    with pytest.raises(UserError):
         cli.main(arguments(tmp_path / "none.mp4", "--debug"))
 
 
@@ -156,6 +157,21 @@ def test_a_fault_of_ours_shows_no_traceback(arguments, clip, capsys, monkeypatch
     assert err.count("\n") == 1
     assert "ValueError: one" in err
     assert "report" in err
+
+
+def test_a_failing_device_is_told_as_json(arguments, clip, capsys, lines, monkeypatch):
+    failure = type("AcceleratorError", (RuntimeError,), {})("CUDA error: unspecified launch failure\nmore")
+
+    def fails(*_):
+        raise failure
+
+    monkeypatch.setattr(job, "run", fails)
+    assert cli.main(arguments(clip(3), "--json")) == 1
+    out, err = capsys.readouterr()
+    (event,) = lines(out)
+    assert (event.kind, event.sentence.count("\n")) == ("device", 0)
+    assert "unspecified launch failure" in err
+    assert "Traceback" not in err
 
 
 def test_handlers_are_given_back(arguments, clip):
