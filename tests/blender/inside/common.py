@@ -1,0 +1,108 @@
+"""For the scripts that run inside Blender: their arguments, the extension, the screen, the mouse. No numpy here."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import bpy
+
+ARGUMENTS = json.loads(sys.argv[-1])
+FOLDER = Path(ARGUMENTS["folder"])
+NAME = "bl_ext.user_default.vangogh_says_hello"
+
+
+def install(python):
+    """Install the zip as a user does, and set the worker's Python; `addon("session")` is a module of it then."""
+    bpy.ops.extensions.package_install_files(
+        filepath=ARGUMENTS["zip"], repo="user_default", enable_on_install=True
+    )
+    bpy.context.preferences.addons[NAME].preferences.python = python
+
+
+def addon(module):
+    return importlib.import_module(f"{NAME}.vangogh_blender.{module}")
+
+
+def write_result(result):
+    (FOLDER / "result.json").write_text(json.dumps(result))
+
+
+def play(script):
+    """Run the generator `script` from a timer: what it yields is the seconds until it goes on."""
+
+    def step():
+        try:
+            return next(script)
+        except StopIteration:
+            return None
+        except BaseException:
+            traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(4)
+
+    # Persistent: the script opens files.
+    bpy.app.timers.register(step, first_interval=1.0, persistent=True)
+
+
+def screenshot(name):
+    """The whole screen as PNG."""
+    folder = Path(ARGUMENTS["screenshots"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    subprocess.run(["import", "-window", "root", str(path)], check=True)
+    return path
+
+
+def column_of(path, x, height):
+    """The RGB of the pixels at `x` in a screenshot, from its top to its bottom."""
+    crop = f"1x{height}+{x}+0"
+    rgb = subprocess.run(
+        ["convert", str(path), "-crop", crop, "-depth", "8", "rgb:-"], check=True, capture_output=True
+    ).stdout
+    return [tuple(rgb[i : i + 3]) for i in range(0, len(rgb), 3)]
+
+
+def window():
+    return bpy.context.window_manager.windows[0]
+
+
+def view():
+    """The 3D view's area and its sidebar."""
+    area = next(area for area in window().screen.areas if area.type == "VIEW_3D")
+    return area, next(region for region in area.regions if region.type == "UI")
+
+
+def largest_button(x):
+    """Where the highest operator button of the column `x` is, in window coordinates: found by painting them pink.
+
+    A generator, for `yield from`: Blender has to draw in between.
+    """
+    theme = bpy.context.preferences.themes[0].user_interface.wcol_tool
+    kept = tuple(theme.inner), theme.show_shaded
+    theme.inner, theme.show_shaded = (1.0, 0.0, 1.0, 1.0), False
+    yield 1.0
+    column = column_of(screenshot("probe"), x, window().height)
+    (Path(ARGUMENTS["screenshots"]) / "probe.png").unlink()
+    theme.inner, theme.show_shaded = kept
+    runs, length = [], 0
+    for y, (red, green, blue) in enumerate([*column, (0, 0, 0)]):
+        if red > 200 and green < 60 and blue > 200:
+            length += 1
+        elif length:
+            runs.append((length, y - length / 2))
+            length = 0
+    assert runs, "no operator button is to be seen"
+    _, middle = max(runs)
+    yield 0.5
+    return x, int(window().height - middle)
+
+
+def click(x, y):
+    """Move the mouse there and press its left button. A generator too."""
+    for kind, value in (("MOUSEMOVE", "NOTHING"), ("LEFTMOUSE", "PRESS"), ("LEFTMOUSE", "RELEASE")):
+        window().event_simulate(type=kind, value=value, x=x, y=y)
+        yield 0.3

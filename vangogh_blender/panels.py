@@ -1,0 +1,197 @@
+"""The sidebar tab of the 3D view."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from . import installation
+from .operators.jobs import why_not
+from .properties import VANGOGH_PG_job
+
+STAGES = {"model": "Loading the model", "motion": "Reading the motion", "frames": "Painting frames"}
+PHASES = {
+    "waiting": "Waiting for the job before it",
+    "starting": "Starting",
+    "running": "Running",
+    "cancelling": "Cancelling",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+ICONS = {"done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL", "waiting": "TIME"}
+OVER = ("done", "failed", "cancelled")
+
+
+class _Sidebar:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Van Gogh"
+
+
+class VANGOGH_PT_animate(_Sidebar, bpy.types.Panel):
+    bl_label = "Van Gogh Says Hello"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        settings = context.scene.vangogh
+        column = layout.column()
+        column.label(text="Painting")
+        row = column.row(align=True)
+        row.template_ID(settings, "painting", open="image.open")
+        row.operator("vangogh.painting_from_object", text="", icon="EYEDROPPER")
+        column.label(text="Driving Video")
+        column.prop(settings, "driving_video", text="", placeholder="A video of a talking face")
+
+        fields = layout.column()
+        fields.use_property_split = True
+        fields.use_property_decorate = False
+        fields.prop(settings, "target")
+        fields.prop(settings, "model")
+        fields.prop(settings, "device")
+        fields.prop(settings, "output_directory", placeholder="Automatic")
+
+        reason = why_not(settings.painting, settings, context.object)
+        button = layout.column()
+        button.scale_y = 1.8
+        button.enabled = not reason
+        button.operator("vangogh.animate", icon="PLAY")
+        if reason:
+            _wrapped(layout, context, reason, icon="INFO")
+        if not installation.worker_python():
+            layout.operator(
+                "preferences.addon_show", text="Preferences", icon="PREFERENCES"
+            ).module = installation.ADDON
+
+
+class VANGOGH_PT_motion(_Sidebar, bpy.types.Panel):
+    bl_label = "Motion"
+    bl_parent_id = "VANGOGH_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.vangogh
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "motion")
+        relative = layout.column()
+        relative.enabled = settings.motion == "relative"
+        for name in ("strength", "adapt_scale", "reference_frame"):
+            relative.prop(settings, name)
+        column = layout.column(align=True)
+        column.prop(settings, "start")
+        column.prop(settings, "end")
+        layout.prop(settings, "use_scene_fps")
+
+
+class VANGOGH_PT_picture(_Sidebar, bpy.types.Panel):
+    bl_label = "Picture"
+    bl_parent_id = "VANGOGH_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in ("region", "driving_region", "size", "format", "config"):
+            layout.prop(context.scene.vangogh, name)
+
+
+class VANGOGH_PT_scene(_Sidebar, bpy.types.Panel):
+    bl_label = "Scene"
+    bl_parent_id = "VANGOGH_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        column.operator("vangogh.add_picture_frame", icon="IMAGE_PLANE")
+        column.operator("vangogh.build_gallery", icon="HOME")
+
+
+class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):
+    bl_label = "Jobs"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return len(context.scene.vangogh.jobs) > 0
+
+    def draw(self, context: bpy.types.Context) -> None:
+        jobs = context.scene.vangogh.jobs
+        for item in reversed(jobs):
+            draw_job(self.layout.box(), context, item)
+        transform = context.scene.view_settings.view_transform
+        if transform not in ("Standard", "Raw") and any(item.phase == "done" for item in jobs):
+            advice = "the view transform Standard (Render, Color Management) keeps them."
+            text = f"{transform} changes a painting's colours; {advice}"
+            _wrapped(self.layout, context, text, icon="COLOR")
+
+
+def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGOGH_PG_job) -> None:
+    """One job: what it is, how far it is, what went wrong, what can be done about it."""
+    head = layout.row()
+    head.label(text=item.label, icon=ICONS.get(item.phase, "RENDER_ANIMATION"))
+    if item.phase in OVER:
+        head.operator("vangogh.remove_job", text="", icon="X", emboss=False).job = item.name
+    else:
+        head.operator("vangogh.cancel", text="", icon="CANCEL").job = item.name
+    if item.phase == "running":
+        layout.progress(factor=item.done / max(item.total, 1), text=_progress(item))
+        if item.stage == "frames":
+            layout.label(text=_speed(item))
+    elif item.phase == "done":
+        layout.label(text=f"{item.frames} frames")
+    elif item.phase not in ("failed", "cancelled") or not item.sentence:
+        layout.label(text=PHASES.get(item.phase, item.phase))
+    if item.sentence:
+        words = layout.column(align=True)
+        _wrapped(words, context, item.sentence)
+        _wrapped(words, context, item.hint)
+    for warning in item.warnings.splitlines():
+        _wrapped(layout, context, warning, icon="INFO")
+    if item.phase in OVER:
+        row = layout.row(align=True)
+        if item.phase != "done":
+            text = "Resume" if item.frames else "Try Again"
+            row.operator("vangogh.resume", text=text, icon="FILE_REFRESH").job = item.name
+        if item.frames:
+            row.operator("vangogh.load_frames", icon="IMAGE_DATA").job = item.name
+        row.operator(
+            "wm.path_open", text="" if item.frames else "Open Folder", icon="FILE_FOLDER"
+        ).filepath = item.output
+
+
+def _progress(item: VANGOGH_PG_job) -> str:
+    stage = STAGES.get(item.stage, "Running")
+    return f"{stage}: {item.done} of {item.total}" if item.total else stage
+
+
+def _speed(item: VANGOGH_PG_job) -> str:
+    parts = [f"{item.fps:.1f} frames/s"] if item.fps else []
+    if item.eta:
+        parts.append(f"{duration(item.eta)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
+    """The text in lines as wide as the sidebar; a label alone would be cut off."""
+    scale = context.preferences.system.ui_scale
+    letters = max(int((context.region.width / scale - 45) / 6.2), 18)
+    column = layout.column(align=True)
+    column.scale_y = 0.75
+    for number, line in enumerate(textwrap.wrap(text, letters, break_on_hyphens=False)):
+        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
+
+
+classes = (VANGOGH_PT_animate, VANGOGH_PT_motion, VANGOGH_PT_picture, VANGOGH_PT_scene, VANGOGH_PT_jobs)

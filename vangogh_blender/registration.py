@@ -1,0 +1,41 @@
+"""Everything that Blender is told about the extension, and told to forget."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import operators, panels, preferences, properties, session
+
+classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
+
+
+@persistent
+def _file_loaded(_file: object = None, _unused: object = None) -> None:
+    session.current().file_loaded()
+
+
+@persistent
+def _file_saved(_file: object = None, _unused: object = None) -> None:
+    session.current().file_saved()
+
+
+def register() -> None:
+    for cls in classes:
+        bpy.utils.register_class(cls)
+    properties.register()
+    session.begin()
+    bpy.app.handlers.load_post.append(_file_loaded)
+    bpy.app.handlers.save_post.append(_file_saved)
+    bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(session.tick):
+        bpy.app.timers.unregister(session.tick)
+    bpy.app.handlers.load_post.remove(_file_loaded)
+    bpy.app.handlers.save_post.remove(_file_saved)
+    session.end()
+    properties.unregister()
+    for cls in reversed(classes):
+        bpy.utils.unregister_class(cls)

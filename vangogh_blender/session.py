@@ -1,0 +1,339 @@
+"""The jobs of this Blender: the state machine, the worker and the .blend brought together, a tick at a time.
+
+The truth about the jobs is here and not in the .blend, which the user reloads, undoes and closes while a worker
+goes on working: each tick writes into `scene.vangogh.jobs` what there is to see. Datablocks are remembered by
+session_uid and name, never by reference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import bpy
+
+from ..fomm_core import protocol
+from ..fomm_core.errors import UserError
+from . import installation, showing
+from .jobs import (
+    Asked,
+    CancelAsked,
+    Forgotten,
+    JobState,
+    Noted,
+    Phase,
+    Received,
+    Report,
+    Send,
+    ShowFrames,
+    StartWorker,
+    State,
+    StopWorker,
+    WorkerLost,
+    transition,
+)
+from .worker_client import Exited, WorkerClient
+
+BUDGET_SECONDS = 0.003  # for the worker's messages in one tick
+BUSY_SECONDS, IDLE_SECONDS = 0.1, 0.5  # from one tick to the next
+CANCEL_SECONDS = 10.0  # for a worker to obey, until it is stopped
+
+INTERRUPTED = "Interrupted: Blender was closed, or another file opened, before it was finished."
+
+ELSEWHERE = "Another file was opened. The frames are still being made; Load Frames shows them here."
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for: the worker's request, and where in which scene the frames are to be shown.
+
+    Attributes:
+        id: of the job.
+        label: what a person reads.
+        place: where the frames go in the scene.
+        scene: where it was asked.
+        blend: the .blend that it was asked in; empty when that was never saved.
+        welcome: the file that it was asked in is still open, so the frames are put into it.
+    """
+
+    id: str
+    label: str
+    request: protocol.Job
+    place: showing.Place
+    scene: showing.Ref
+    blend: str = ""
+    welcome: bool = True
+
+    @property
+    def frames(self) -> Path:
+        """The folder with the files 0001.png …"""
+        return Path(self.request.output) / "frames"
+
+    @cached_property
+    def json(self) -> str:
+        """The order as one string, for `from_json` (once: every tick compares it with the .blend's)."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """Raises `UserError` when this is not what `json` gave."""
+        try:
+            data = json.loads(text)
+            request = protocol.job_from_dict(data.pop("request"))
+            place = showing.Place.from_dict(data.pop("place"))
+            scene = showing.Ref(data.pop("scene")["name"])
+            return cls(request=request, place=place, scene=scene, **data)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(
+                "arguments", "This job was saved by another version of the add-on.", "Press Animate again."
+            ) from error
+
+
+class Session:
+    def __init__(self) -> None:
+        self.state = State()
+        self.orders: dict[str, Order] = {}
+        self.client: WorkerClient | None = None
+        self._to_show: list[str] = []
+        self._cancelling_since: dict[str, float] = {}
+        self._drawn: State | None = None
+
+    def ask(self, order: Order) -> None:
+        """Start the job, or let it wait for those before it."""
+        self.orders[order.id] = order
+        self._feed(Asked(order.id, order.label, order.request))
+        self._mirror()
+
+    def cancel(self, job_id: str) -> None:
+        self._feed(CancelAsked(job_id))
+        self._mirror()
+
+    def forget(self, job_id: str) -> None:
+        """Take a job that is over off the list; its files stay."""
+        self._feed(Forgotten(job_id))
+        if self.state.job(job_id):
+            return
+        self.orders.pop(job_id, None)
+        for scene in _own_scenes():
+            index = scene.vangogh.jobs.find(job_id)
+            if index >= 0:
+                scene.vangogh.jobs.remove(index)
+
+    def free(self) -> None:
+        """End the worker, if it has nothing to do: the next job starts another."""
+        if self.client and not self.state.active:
+            self.stop()
+            self._feed(WorkerLost("Stopped to free its memory."))
+
+    def stop(self) -> None:
+        """End the worker, and wait for its end."""
+        if self.client:
+            self.client.stop(wait=True)
+            self.client = None
+
+    def tick(self) -> float:
+        """Take in what happened since the last tick; the seconds until the next one."""
+        deadline = time.perf_counter() + BUDGET_SECONDS
+        while self.client and time.perf_counter() < deadline and (message := self.client.poll()) is not None:
+            if isinstance(message, Exited):
+                self.client = None
+                self._feed(WorkerLost(message.sentence, message.hint))
+            else:
+                self._feed(Received(message))
+        self._watch()
+        self._show_waiting()
+        self._mirror()
+        return BUSY_SECONDS if self.state.active else IDLE_SECONDS
+
+    def file_loaded(self) -> None:
+        """Another .blend is open, or the same one anew: the jobs go on, and end up where they still belong."""
+        listed = {item.name for scene in _own_scenes() for item in scene.vangogh.jobs}
+        for job in self.state.jobs:
+            order = self.orders[job.id]
+            if not order.blend or order.blend != bpy.data.filepath:
+                self.orders[job.id] = replace(order, welcome=False)
+                if not job.over:
+                    self._feed(Noted(job.id, ELSEWHERE))
+            if job.over and job.id not in listed:
+                self._feed(Forgotten(job.id))
+        self._mirror()
+
+    def file_saved(self) -> None:
+        for job_id, order in self.orders.items():
+            if order.welcome:
+                self.orders[job_id] = replace(order, blend=bpy.data.filepath)
+
+    def _feed(self, event: object) -> None:
+        self.state, effects = transition(self.state, event)
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: object) -> None:
+        if isinstance(effect, StartWorker):
+            self._start_worker()
+        elif isinstance(effect, StopWorker):
+            if self.client:
+                self.client.stop()
+                self.client = None
+        elif isinstance(effect, Send):
+            self.client.send(effect.message)
+        elif isinstance(effect, ShowFrames):
+            self._to_show.append(effect.id)
+        elif isinstance(effect, Report) and not bpy.app.background:  # there, the operator reports
+            print(f"Van Gogh: {effect.sentence} {effect.hint}".rstrip())
+
+    def _start_worker(self) -> None:
+        try:
+            folder = installation.user_folder("logs")
+            self.client = WorkerClient(installation.worker_python(), installation.core_root(), folder)
+        except UserError as error:
+            self._feed(WorkerLost(error.sentence, error.hint))
+        except OSError as error:
+            self._feed(WorkerLost(f"The worker's log cannot be written: {error}.", "Is the disk full?"))
+
+    def _watch(self) -> None:
+        """What may happen behind our back: a painting removed, a worker that does not obey."""
+        for job in self.state.jobs:
+            if job.over:
+                self._cancelling_since.pop(job.id, None)
+                continue
+            order = self.orders[job.id]
+            if order.welcome and showing.find(bpy.data.images, order.place.painting) is None:
+                name = order.place.painting.name
+                self._feed(Noted(job.id, f"The painting {name} was removed from this file. The job goes on."))
+            if job.phase is Phase.CANCELLING:
+                since = self._cancelling_since.setdefault(job.id, time.monotonic())
+                if time.monotonic() - since > CANCEL_SECONDS:
+                    self._feed(CancelAsked(job.id))
+
+    def _show_waiting(self) -> None:
+        """Put finished frames into the scene, but never under a render that is reading it."""
+        if is_rendering():
+            return
+        while self._to_show:
+            job_id = self._to_show.pop(0)
+            order = self.orders.get(job_id)
+            if order is None or not order.welcome:  # off the list, or of another file, since it was done
+                continue
+            try:
+                showing.show(order.place, order.frames, order.label, self._home(order))
+            except UserError as error:
+                self._feed(Noted(job_id, str(error)))
+            else:
+                showing.push_undo(f"Van Gogh: {order.label}")
+
+    def _mirror(self) -> None:
+        """Make `scene.vangogh.jobs` of every scene say what is so."""
+        home = {job.id: self._home(self.orders[job.id]) for job in self.state.jobs}
+        changed = self.state is not self._drawn
+        for scene in _own_scenes():
+            changed |= self._mirror_scene(scene, {job_id for job_id, at in home.items() if at == scene})
+        self._drawn = self.state
+        if changed:
+            _redraw()
+
+    def _home(self, order: Order) -> bpy.types.Scene:
+        """The scene that the job belongs to, or the one that is open when that is gone."""
+        return showing.find(bpy.data.scenes, order.scene) or bpy.context.scene
+
+    def _mirror_scene(self, scene: bpy.types.Scene, here: set[str]) -> bool:
+        items = scene.vangogh.jobs
+        changed = False
+        for index in reversed(range(len(items))):
+            item = items[index]
+            if item.name in here:
+                continue
+            if self.state.job(item.name):  # it came along when the scene was copied
+                items.remove(index)
+                changed = True
+            elif item.phase not in ("done", "failed", "cancelled"):
+                _write(item, {"phase": "failed", "sentence": INTERRUPTED, "hint": "Press Resume."})
+                changed = True
+        for job in self.state.jobs:
+            if job.id in here:
+                item = items.get(job.id)
+                if item is None:
+                    item = items.add()
+                    item.name = job.id
+                changed |= _write(item, _shown(job, self.orders[job.id]))
+        return changed
+
+
+def _shown(job: JobState, order: Order) -> dict[str, object]:
+    return {
+        "label": job.name,
+        "phase": job.phase.value,
+        "stage": job.stage,
+        "sentence": job.sentence,
+        "hint": job.hint,
+        "warnings": "\n".join(job.warnings),
+        "done": job.done,
+        "total": job.total,
+        "fps": job.fps,
+        "eta": job.eta,
+        "frames": job.frames,
+        "output": job.request.output,
+        "order": order.json,
+    }
+
+
+def _write(item: bpy.types.PropertyGroup, values: dict[str, object]) -> bool:
+    changed = False
+    for name, value in values.items():
+        old = getattr(item, name)
+        # Blender keeps floats in single precision.
+        if old != value and not (isinstance(value, float) and abs(old - value) <= 1e-6 * abs(value)):
+            setattr(item, name, value)
+            changed = True
+    return changed
+
+
+def is_rendering() -> bool:
+    return bpy.app.is_job_running("RENDER")
+
+
+def _own_scenes() -> list[bpy.types.Scene]:
+    return [scene for scene in bpy.data.scenes if scene.library is None]
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
+
+
+_current = Session()
+
+
+def current() -> Session:
+    """The session of this Blender."""
+    return _current
+
+
+def begin() -> None:
+    """A new session; called when the extension is switched on."""
+    global _current
+    _current = Session()
+
+
+def end() -> None:
+    """Stop the worker; what ran is told as interrupted. Called when the extension is switched off."""
+    _current.stop()
+    for scene in _own_scenes():
+        for item in scene.vangogh.jobs:
+            if item.phase not in ("done", "failed", "cancelled"):
+                _write(
+                    item, {"phase": "failed", "sentence": "Stopped: the add-on was switched off.", "hint": ""}
+                )
+
+
+def tick() -> float:
+    """What the timer calls, and tests, where timers do not fire. The seconds until the next call."""
+    return _current.tick()

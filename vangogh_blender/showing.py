@@ -1,0 +1,126 @@
+"""Finished frames into the scene: on a new picture frame, or on the user's own object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..fomm_core.errors import UserError
+from . import image_sequence, picture_frame
+
+# On a sequence, the name of the painting that it was made from: so that it can be replaced by a newer one.
+MADE_FROM = "vangogh_painting"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A datablock, by what stays: its session_uid while the file is open, its name afterwards."""
+
+    name: str
+    uid: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the frames are to be shown.
+
+    Attributes:
+        painting: the image that they are made from.
+        target: NEW, a picture frame at `location`, or OBJECT, the object `object`.
+        location: in the scene's units.
+        start: the scene's frame at which the sequence begins.
+    """
+
+    painting: Ref
+    target: str
+    object: Ref
+    location: tuple[float, float, float]
+    start: int
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Place:
+        """What `dataclasses.asdict` gave. Its uids are of another session, and void."""
+        painting, target = Ref(data["painting"]["name"]), Ref(data["object"]["name"])
+        x, y, z = data["location"]
+        return cls(painting, str(data["target"]), target, (float(x), float(y), float(z)), int(data["start"]))
+
+
+def ref(datablock: bpy.types.ID | None) -> Ref:
+    return Ref(datablock.name, datablock.session_uid) if datablock else Ref("")
+
+
+def find(collection: bpy.types.bpy_prop_collection, wanted: Ref) -> bpy.types.ID | None:
+    """The datablock in `collection`, renamed or not; none if it was removed."""
+    named = collection.get(wanted.name)
+    if named and wanted.uid in (0, named.session_uid):
+        return named
+    return next((block for block in collection if block.session_uid == wanted.uid), None) or named
+
+
+def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> None:
+    """Show the frames in `folder`, which holds 0001.png …, at their place in the scene.
+
+    Raises:
+        UserError: there are no frames, or nothing to show them on.
+    """
+    frames = image_sequence.count_frames(folder)
+    if not frames:
+        raise UserError("output", f"There are no frames in {folder}.", "Press Resume, or Animate again.")
+    painting = find(bpy.data.images, place.painting)
+    nodes = _nodes(place, painting, folder) if place.target == "OBJECT" else []
+    image = image_sequence.load_sequence(folder, label)
+    image[MADE_FROM] = painting.name if painting else place.painting.name
+    for node in nodes:
+        image_sequence.show(node, image, frames, start=place.start)
+    if place.target == "NEW":
+        with bpy.context.temp_override(**_context(scene)):
+            picture_frame.add_picture_frame(
+                bpy.context, image, frames=frames, start=place.start, location=place.location
+            )
+
+
+def nodes_of(target: bpy.types.Object, painting: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
+    """The image nodes of `target` that show the painting, or frames made from it before."""
+    images = [painting, *(image for image in bpy.data.images if image.get(MADE_FROM) == painting.name)]
+    return [node for image in images for node in image_sequence.nodes_showing(target, image)]
+
+
+def _nodes(
+    place: Place, painting: bpy.types.Image | None, folder: Path
+) -> list[bpy.types.ShaderNodeTexImage]:
+    elsewhere = f"The frames are in {folder}; Load Frames can hang them in a new picture frame."
+    target = find(bpy.data.objects, place.object)
+    if target is None:
+        raise UserError(
+            "arguments", f"The object {place.object.name} is not in this file any more.", elsewhere
+        )
+    nodes = nodes_of(target, painting) if painting else []
+    if not nodes:
+        raise UserError(
+            "arguments",
+            f"{target.name} does not show the painting {place.painting.name} any more.",
+            elsewhere,
+        )
+    return nodes
+
+
+def _context(scene: bpy.types.Scene) -> dict[str, object]:
+    """The context members of the window that shows the scene, or those that the scene has without a window."""
+    for window in bpy.context.window_manager.windows:
+        if window.scene == scene:
+            layer = window.view_layer
+            break
+    else:
+        layer = scene.view_layers[0]
+    return {"scene": scene, "view_layer": layer, "collection": layer.active_layer_collection.collection}
+
+
+def push_undo(message: str) -> None:
+    """Make what was just added a step of its own, or the next undo would take it away with the user's work."""
+    windows = bpy.context.window_manager.windows
+    if bpy.app.background or not windows or bpy.context.mode != "OBJECT":
+        return
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.ed.undo_push(message=message)
