@@ -220,9 +220,9 @@ class _Bars:
 
 
 def _models_list(options: argparse.Namespace) -> int:
-    from . import models
+    from .registry import registered
 
-    for name, path in models.registered().items():
+    for name, path in registered().items():
         print(f"{name:24} {path.stat().st_size / 1e6:8.1f} MB  {path}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Which models there are, and reading and writing them: safetensors of our own, published checkpoints safely.
+"""Reading and writing models: safetensors of our own, published checkpoints safely.
 
 A model file is safetensors with the tensors `generator.…` and `kp_detector.…` and, in its metadata, `config`
 (the configuration as JSON) and where it comes from. A published checkpoint is a pickle of state dicts; only
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import pickle
 import re
-import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +22,13 @@ from safetensors.torch import save_file
 from .errors import UserError
 from .files import refusal, replacing, sha256, writing
 from .network import Generator, KeypointDetector
+from .registry import BUNDLED, config_names, config_path, registered, user_folder
 
-PACKAGE = Path(__file__).parent
-BUNDLED = PACKAGE / "weights"
 PARTS = ("generator", "kp_detector")  # what animating needs of a checkpoint
 # How torch's restricted unpickler says that a file wants to call something.
 _FORBIDDEN = ("unsupported global", "trying to call reduce", "can only create new", "can only build")
 # How a file begins that torch.save of the torch 1.0 days wrote: a pickle of this number.
-_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 @dataclass
@@ -61,32 +57,9 @@ class Model:
         return self.config.get("dataset_params", {}).get("frame_shape", [256])[0]
 
 
-def user_folder() -> Path:
-    """Where imported models are kept: `VANGOGH_MODELS`, or the user's data folder of this system."""
-    if chosen := os.environ.get("VANGOGH_MODELS"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return base / "vangogh_says_hello" / "models"
-
-
-def registered() -> dict[str, Path]:
-    """Names and files of the bundled and the imported models."""
-    folders = (BUNDLED, user_folder())
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.safetensors"))}
-
-
-def config_names() -> list[str]:
-    return sorted(path.stem for path in (PACKAGE / "configs").glob("*.yaml"))
-
-
 def read_config(name_or_file: str) -> dict:
     """A configuration that ships with the package, or one in a YAML file. Raises `UserError`."""
-    shipped = PACKAGE / "configs" / f"{name_or_file}.yaml"
+    shipped = config_path(name_or_file)
     path = shipped if shipped.is_file() else Path(name_or_file)
     if not path.is_file():
         near = difflib.get_close_matches(name_or_file, config_names(), n=1)

@@ -11,22 +11,16 @@ from bpy.props import (
     StringProperty,
 )
 
+from ..fomm_core import registry
 from . import session
-from .installation import core_root
 
 
 def _search_model(_settings, _context, _text):
-    return [
-        "starter",
-        *sorted(
-            {path.stem for path in (core_root() / "fomm_core" / "weights").glob("*.safetensors")}
-            - {"starter"}
-        ),
-    ]
+    return list(registry.registered())
 
 
 def _search_config(_settings, _context, _text):
-    return sorted(path.stem for path in (core_root() / "fomm_core" / "configs").glob("*.yaml"))
+    return registry.config_names()
 
 
 def _search_device(_settings, _context, _text):
@@ -44,9 +38,9 @@ def _search_reference(_settings, _context, _text):
 
 # Blender keeps no reference to the strings of an enum: these stay.
 _FORMATS = [
-    ("png", "PNG", "Lossless, with alpha"),
+    ("png", "PNG", "Lossless"),
     ("jpg", "JPEG", "Small"),
-    ("webp", "WebP", "Small and lossless, slower to play"),
+    ("webp", "WebP", "Smaller, slower to write"),
 ]
 _MOTIONS = [
     ("relative", "Relative", "The sitter keeps their own pose and moves from it"),

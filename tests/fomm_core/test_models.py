@@ -375,6 +375,6 @@ def test_frames_that_the_networks_cannot_take(shape, config):
 
 def test_every_shipped_configuration_builds():
     for name in models.config_names():
-        config = yaml.safe_load((models.PACKAGE / "configs" / f"{name}.yaml").read_text())
+        config = yaml.safe_load(models.config_path(name).read_text())
         with torch.device("meta"):
             assert models.build(json.loads(json.dumps(config))).num_kp > 0
