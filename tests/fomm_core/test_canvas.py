@@ -88,6 +88,15 @@ def test_what_the_painting_hides_is_painted(painting):
     assert (frame[10 + edge : 130 - edge, 20 + edge : 140 - edge] == 99).all()
 
 
+def test_what_is_painted_has_the_paintings_colours():
+    """A prediction that is darker than the painting everywhere is brought to its colour where it is used."""
+    painting = np.full((150, 200, 3), (180, 120, 60), np.uint8)
+    half = SHOWN.copy()
+    half[:, : W // 2] = 0
+    frame = Canvas(painting, Region(20, 10, 120, 120)).compose(prediction(colour=40), identity(), half)
+    assert np.abs(frame.astype(int) - painting)[40:100, 66:140].max() <= 6
+
+
 def test_there_is_no_seam(picture):
     """At the region's border even the wildest motion has faded out."""
     painting = picture(200, 150)
