@@ -23,6 +23,8 @@ from fomm_core import protocol  # noqa: E402
 FPS = 24
 SECONDS = 5  # of the driving video, at most
 LONGEST_SIDE = 800  # of the portrait's frames, in pixels: three times what the film shows of it
+# The sitter looks to the side: a full turn of the head would show a cheek that the painting does not have.
+STRENGTH = 0.8
 STAGES = {"model": "Loading the model", "motion": "Reading the motion", "frames": "Animating the portrait"}
 
 
@@ -67,6 +69,7 @@ def animate(painting: Path, video: Path, output: Path, model: str, config: str |
     show = stage = None
     command = [sys.executable, "-m", "fomm_core", "animate", painting, video, "--output", output, "--json"]
     command += ["--fps", FPS, "--end", SECONDS, "--size", LONGEST_SIDE, "--model", model]
+    command += ["--reference-frame", "first", "--strength", STRENGTH]
     command += ["--config", config] if config else []
     for line in run(command, output.parent / "animate.log"):
         try:
