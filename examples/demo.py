@@ -23,7 +23,7 @@ from fomm_core import protocol  # noqa: E402
 FPS = 24
 SECONDS = 5  # of the driving video, at most
 LONGEST_SIDE = 800  # of the portrait's frames, in pixels: three times what the film shows of it
-# The sitter looks to the side: a full turn of the head would show a cheek that the painting does not have.
+# The clip turns its head further than a sitter who already looks to the side can follow without tearing.
 STRENGTH = 0.8
 STAGES = {"model": "Loading the model", "motion": "Reading the motion", "frames": "Animating the portrait"}
 

@@ -120,7 +120,7 @@ def painting(heads: Path, output: Path, seed: int) -> None:
     )
     raster.load(figure, looks)
     face = blend((MOUTHS["smile"], 0.25), (lids(0.1, 0.1), 1.0), (BROWS["up"], 0.1))
-    raster.pose(*figure.posed(Pose(yaw=-0.36, pitch=0.02, roll=0.05, gaze=(0.25, -0.02), expression=face)))
+    raster.pose(*figure.posed(Pose(yaw=-0.16, pitch=0.02, roll=0.04, gaze=(0.12, -0.02), expression=face)))
     chin = figure.rest[head.landmarks[LANDMARK_NAMES.index("chin")]]
     colour = raster.colour(Camera((0.05, chin[1] - 0.15, 0.6), 4.9, 16.0, width / height))
     y, x = np.mgrid[0:height, 0:width] / height
