@@ -1,0 +1,266 @@
+"""Clips whose motion is known: reading them while they are still being rendered, and drawing augmented pairs.
+
+A clip is one sitter in F poses, an `.npz` file with
+
+- `images` (F,S,S,3) uint8 RGB,
+- `landmarks` (F,K,2) float32 in [-1, 1], (x, y), one for each of the model's keypoints,
+- `flow` (F,F,h,w,2) float16: `flow[d, s]` says for each place of a regular h x w grid over frame d where in
+  frame s the same piece of surface is; the background stays where it is,
+- `visible` (F,F,h,w): whether frame s shows that piece of surface too,
+- `face` (F,h,w): where the sitter is.
+
+Beside the clips, `dataset.json` names the landmarks. "l" and "r" as words of a name are the sitter's sides; a
+mirrored picture swaps them.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UserError
+from ..network.layers import coordinate_grid, sample
+
+_SIDES = {"l": "r", "r": "l", "left": "right", "right": "left"}
+
+
+@dataclass
+class Pairs:
+    """B pairs of a source and a driving frame of the same sitter, and the true motion between them.
+
+    Attributes:
+        source, driving: Bx3xSxS in [0, 1]: the pictures, or small ones for the motion networks alone.
+        origin, target: BxKx2 landmarks of the source and of the driving frame.
+        flow: Bxhxwx2, where in the source each place of the driving frame is.
+        visible: Bx1xhxw, 1 where the source shows it.
+        face: Bx1xhxw, 1 where the driving frame shows the sitter.
+        inside: Bx1xhxw, 0 where augmentation has moved the driving frame's border into the picture.
+    """
+
+    source: Tensor
+    driving: Tensor
+    origin: Tensor
+    target: Tensor
+    flow: Tensor
+    visible: Tensor
+    face: Tensor
+    inside: Tensor
+
+
+@dataclass
+class Affine:
+    """For each pair a map of new places to old ones, x -> matrix x + shift, the same for both frames."""
+
+    matrix: Tensor  # Bx2x2
+    shift: Tensor  # Bx2
+    mirrored: Tensor  # B, bool
+
+    @classmethod
+    def random(cls, count: int, rng: torch.Generator) -> Affine:
+        """Mirrored or not, turned by up to 20 degrees, 0.8 to 1.6 times as large, shifted by up to 0.2."""
+
+        def uniform(low: float, high: float, *shape: int) -> Tensor:
+            return torch.rand(count, *shape, generator=rng) * (high - low) + low
+
+        angle, scale = uniform(-0.35, 0.35), torch.exp(uniform(-0.47, 0.22))
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        mirrored = uniform(0, 1) < 0.5
+        side = 1 - 2 * mirrored.float()
+        matrix = torch.stack([cos * side, -sin, sin * side, cos], dim=1).view(count, 2, 2)
+        return cls(matrix, uniform(-0.2, 0.2, 2), mirrored)
+
+    def places(self, height: int, width: int) -> Tensor:
+        """BxHxWx2: where in the old picture each pixel of the new one looks."""
+        grid = coordinate_grid(height, width, self.matrix)
+        return torch.einsum("bij,hwj->bhwi", self.matrix, grid) + self.shift[:, None, None]
+
+    def back(self, points: Tensor) -> Tensor:
+        """Bx...x2 places of the old picture, in the new one."""
+        middle = (len(points), *[1] * (points.dim() - 2), 2)
+        inverse = torch.linalg.inv(self.matrix).view(len(points), *[1] * (points.dim() - 2), 2, 2)
+        return (inverse @ (points - self.shift.view(middle))[..., None])[..., 0]
+
+
+class Clips:
+    """The clips of a folder, held in memory; more may be added to the folder while one trains.
+
+    Args:
+        folder: where the clips are, with `dataset.json`.
+        num_kp: K of the model.
+
+    Raises:
+        UserError: there is none, or they know other landmarks than the model has keypoints.
+    """
+
+    def __init__(self, folder: Path, num_kp: int):
+        self.folder = folder
+        self.names = landmark_names(folder)
+        if len(self.names) != num_kp:
+            raise UserError(
+                "arguments",
+                f"The clips in {folder} have {len(self.names)} landmarks, the model has {num_kp} keypoints.",
+                f"Set num_kp to {len(self.names)} in the configuration.",
+            )
+        self.mirror = mirrored_order(self.names)
+        self.clips: list[dict[str, Tensor]] = []
+        self.skipped: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._waiting: list[Path] = []
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def grow(self, limit: int | None = None) -> int:
+        """Read up to `limit` more clips; returns how many. `skipped` gets the damaged ones, and why."""
+        if not self._waiting:
+            found = (path for path in sorted(self.folder.glob("*.npz")) if path.name not in self._seen)
+            self._waiting = list(found)
+        batch, self._waiting = self._waiting[:limit], self._waiting[len(self._waiting[:limit]) :]
+        before = len(self)
+        for path in batch:
+            self._seen.add(path.name)
+            try:
+                self.clips.append(read_clip(path, len(self.names)))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                self.skipped[path.name] = str(error)
+        return len(self) - before
+
+    def require(self) -> None:
+        """Raises `UserError` where no clip could be read."""
+        if not self.clips and self.skipped:
+            name, why = next(iter(self.skipped.items()))
+            raise UserError("arguments", f"No clip in {self.folder} can be read; {name}: {why}.", _RENDER)
+        if not self.clips:
+            raise UserError("arguments", f"There are no training clips in {self.folder}.", _RENDER)
+
+    def draw(self, count: int, rng: torch.Generator, *, small: bool, augment: bool = True) -> Pairs:
+        """`count` random pairs of random clips, at the motion networks' resolution where `small`."""
+        chosen = torch.randint(len(self), (count,), generator=rng)
+        frames = [torch.randperm(len(self.clips[c]["images"]), generator=rng)[:2].tolist() for c in chosen]
+        picks = [(self.clips[c], d, s) for c, (d, s) in zip(chosen.tolist(), frames, strict=True)]
+        return self.pairs(picks, Affine.random(count, rng) if augment else None, small=small)
+
+    def pairs(self, picks: list[tuple[dict, int, int]], affine: Affine | None, *, small: bool) -> Pairs:
+        """The pairs of these (clip, driving frame, source frame), mapped by `affine`."""
+
+        def stacked(name: str, *index: int) -> Tensor:
+            take = [tuple(pick[i] for i in index) for pick in picks]
+            rows = [pick[0][name][i] for pick, i in zip(picks, take, strict=True)]
+            return torch.stack(rows).float()
+
+        pictures = "small" if small else "images"
+        pairs = Pairs(
+            source=stacked(pictures, 2) / 255,
+            driving=stacked(pictures, 1) / 255,
+            origin=stacked("landmarks", 2),
+            target=stacked("landmarks", 1),
+            flow=stacked("flow", 1, 2),
+            visible=stacked("visible", 1, 2)[:, None],
+            face=stacked("face", 1)[:, None],
+            inside=torch.ones(()),
+        )
+        if affine is None:
+            if small:  # "small" is stored at twice the networks' resolution, for the affine maps
+                grid = coordinate_grid(*pairs.flow.shape[1:3], pairs.flow).expand_as(pairs.flow)
+                pairs.source, pairs.driving = sample(pairs.source, grid), sample(pairs.driving, grid)
+            pairs.inside = torch.ones_like(pairs.visible)
+            return pairs
+        return mapped(pairs, affine, self.mirror, small)
+
+
+def mapped(pairs: Pairs, affine: Affine, mirror: list[int], small: bool) -> Pairs:
+    """The pairs as they are when both pictures are mapped by `affine`: pictures, landmarks, flow, masks."""
+    h, w = pairs.flow.shape[1:3]
+    places = affine.places(h, w)
+    pixels = places if small else affine.places(*pairs.source.shape[2:])
+    inside = (places.abs() <= 1).all(-1)[:, None].float()
+
+    def landmarks(points: Tensor) -> Tensor:
+        points = affine.back(points)
+        return torch.where(affine.mirrored[:, None, None], points[:, mirror], points)
+
+    def picture(image: Tensor) -> Tensor:
+        return F.grid_sample(image, pixels, padding_mode="reflection", align_corners=True)
+
+    flow = F.grid_sample(
+        pairs.flow.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=True
+    ).permute(0, 2, 3, 1)
+    return Pairs(
+        source=picture(pairs.source),
+        driving=picture(pairs.driving),
+        origin=landmarks(pairs.origin),
+        target=landmarks(pairs.target),
+        flow=affine.back(flow),
+        visible=(sample(pairs.visible, places) > 0.99).float(),
+        face=(sample(pairs.face, places) > 0.5).float(),
+        inside=inside,
+    )
+
+
+def read_clip(path: Path, num_kp: int) -> dict[str, Tensor]:
+    """One clip's arrays as tensors. Raises ValueError, KeyError, OSError where it is not one."""
+    with np.load(path, allow_pickle=False) as data:
+        clip = {name: data[name] for name in ("images", "landmarks", "flow", "visible", "face")}
+    frames, size = clip["images"].shape[:2]
+    h, w = clip["face"].shape[1:]
+    expected = {
+        "images": (frames, size, size, 3),
+        "landmarks": (frames, num_kp, 2),
+        "flow": (frames, frames, h, w, 2),
+        "visible": (frames, frames, h, w),
+    }
+    for name, shape in expected.items():
+        if clip[name].shape != shape:
+            raise ValueError(f"{name} has the shape {clip[name].shape} instead of {shape}")
+    if frames < 2:
+        raise ValueError("a pair needs two frames")
+    for name in ("landmarks", "flow"):
+        if not np.isfinite(clip[name]).all():
+            raise ValueError(f"{name} holds values that are no numbers")
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in clip.items()}
+    tensors["images"] = tensors["images"].permute(0, 3, 1, 2).contiguous()
+    tensors["small"] = _blurred(tensors["images"], 2 * h)
+    return tensors
+
+
+def landmark_names(folder: Path) -> list[str]:
+    """The landmarks' names from `dataset.json`, in the keypoints' order. Raises `UserError`."""
+    path = next((p for p in (folder / "dataset.json", folder.parent / "dataset.json") if p.is_file()), None)
+    if path is None:
+        raise UserError(
+            "arguments", f"There are no training clips in {folder}: dataset.json is missing.", _RENDER
+        )
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))["landmarks"]
+        return [str(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("arguments", f"{path} does not name the clips' landmarks.", _RENDER) from error
+
+
+def mirrored_order(names: list[str]) -> list[int]:
+    """For each landmark, the one that takes its name when the picture is mirrored."""
+    swapped = ["_".join(_SIDES.get(word, word) for word in name.split("_")) for name in names]
+    return [names.index(name) if name in names else i for i, name in enumerate(swapped)]
+
+
+def _blurred(images: Tensor, size: int) -> Tensor:
+    """uint8 pictures at size x size, as soft as the networks make them before taking every fourth pixel."""
+    small = F.interpolate(images.float(), size=(size, size), mode="area")
+    kernel = torch.tensor(
+        [0.02, 0.225, 0.51, 0.225, 0.02]
+    )  # variance 0.61: with the area's, that of the blur
+    for shape, padding in (((1, 1, 1, 5), [2, 2, 0, 0]), ((1, 1, 5, 1), [0, 0, 2, 2])):
+        padded = F.pad(small, padding, mode="replicate")
+        small = F.conv2d(padded, kernel.view(shape).expand(3, -1, -1, -1), groups=3)
+    return small.round().clamp(0, 255).to(torch.uint8)
+
+
+_RENDER = "Render clips first; docs/starter-model-card.md has the command."

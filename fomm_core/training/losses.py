@@ -1,0 +1,90 @@
+"""What training minimises. The data knows the truth, so motion is supervised besides the picture."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..network import DenseMotion, Keypoints, resized
+from ..network.layers import gaussian_heatmaps, sample
+from .data import Pairs
+
+_REACH = 0.15  # how far around a keypoint its Jacobian has to hold, in grid units
+_SAMPLES = 16
+
+
+def keypoint_losses(driving: Keypoints, origin: Keypoints, pairs: Pairs) -> dict[str, Tensor]:
+    """Distances from the landmarks, and of their motion between the frames, which relative transfer uses.
+
+    What lies outside the picture is looked for at its edge.
+    """
+    wrong_driving = driving.value - pairs.target.clamp(-1, 1)
+    wrong_origin = origin.value - pairs.origin.clamp(-1, 1)
+    return {
+        "keypoints": (wrong_driving.abs().mean() + wrong_origin.abs().mean()) / 2,
+        "keypoint_motion": (wrong_driving - wrong_origin).abs().mean(),
+    }
+
+
+def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torch.Generator) -> Tensor:
+    """How far the affine motion around each landmark (equation 4) is from the true flow there."""
+    b, k = pairs.target.shape[:2]
+    offsets = (torch.rand(b, k, _SAMPLES, 2, generator=rng) * 2 - 1) * _REACH
+    offsets = offsets.to(pairs.target.device)
+    places = pairs.target[:, :, None] + offsets
+    flow = sample(pairs.flow.permute(0, 3, 1, 2), places).permute(0, 2, 3, 1)
+    known = sample(pairs.visible * pairs.face * pairs.inside, places)[:, 0] > 0.99
+    transform = origin.jacobian @ torch.linalg.inv(driving.jacobian)
+    moved = (transform[:, :, None] @ offsets[..., None])[..., 0] + pairs.origin[:, :, None]
+    wrong = (moved - flow).abs().mean(-1).clamp(max=1)
+    return (wrong * known).sum() / known.sum().clamp(min=1)
+
+
+def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str, Tensor]:
+    """The deformation against the true flow, mostly where it shows; the occlusion map against visibility."""
+    weight = weight * (0.2 + 0.8 * pairs.visible) * pairs.inside
+    wrong = (motion.deformation - pairs.flow).abs().mean(-1, keepdim=True).permute(0, 3, 1, 2)
+    occlusion = F.binary_cross_entropy(
+        motion.occlusion_map.clamp(1e-4, 1 - 1e-4), pairs.visible, weight=pairs.inside
+    )
+    return {"deformation": (wrong * weight).sum() / weight.sum(), "occlusion": occlusion}
+
+
+def attention(pairs: Pairs, parts: list[int]) -> Tensor:
+    """Bx1xhxw weights of places: the sitter counts double, eyes and mouth (landmarks `parts`) far more."""
+    near = gaussian_heatmaps(pairs.target[:, parts], *pairs.face.shape[2:], variance=0.004)
+    return 1 + pairs.face + 4 * near.amax(1, keepdim=True)
+
+
+def picture_loss(prediction: Tensor, truth: Tensor, weight: Tensor, levels: int = 3) -> Tensor:
+    """L1 of the pictures and of their gradients, on a pyramid, weighted by Bx1xhxw `weight`."""
+    total = prediction.new_zeros(())
+    for level in range(levels):
+        if level:
+            prediction, truth = F.avg_pool2d(prediction, 2), F.avg_pool2d(truth, 2)
+        weights = resized(weight, prediction.shape[2:])
+        weights = weights / weights.mean()
+        wrong = prediction - truth
+        total = total + (wrong.abs() * weights).mean()
+        total = total + (wrong.diff(dim=2).abs() * weights[:, :, 1:]).mean()
+        total = total + (wrong.diff(dim=3).abs() * weights[..., 1:]).mean()
+    return total / levels
+
+
+def discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """Least squares GAN: real is 1, fake is 0."""
+    return sum(((1 - r).square() + f.square()).mean() for r, f in zip(real, fake, strict=True))
+
+
+def adversarial_losses(
+    real: list[list[Tensor]], fake: list[list[Tensor]], scores: list[Tensor]
+) -> dict[str, Tensor]:
+    """The generator's side: `scores` of the fakes, and the distance of all `real` and `fake` features."""
+    distances = [
+        (r - f).abs().mean() for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs, fs, strict=True)
+    ]
+    return {
+        "adversarial": sum((1 - s).square().mean() for s in scores),
+        "feature_matching": torch.stack(distances).mean(),
+    }

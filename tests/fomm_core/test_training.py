@@ -1,0 +1,306 @@
+"""Training, on clips made here: a textured disc with four landmarks moves over a textured background."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fomm_core import models
+from fomm_core.errors import UserError
+from fomm_core.network import DenseMotion, warp
+from fomm_core.network.layers import coordinate_grid, sample
+from fomm_core.training.data import Affine, Clips, mirrored_order
+from fomm_core.training.evaluate import evaluate
+from fomm_core.training.trainer import CHECKPOINT, LOG, MODEL, Trainer, train
+from fomm_core.training.transparent import make_transparent
+
+NAMES = ["eye_l", "eye_r", "mouth", "chin"]
+SIZE, SMALL, FRAMES = 64, 16, 3
+LANDMARKS = torch.tensor([[0.3, -0.25], [-0.3, -0.25], [0.0, 0.2], [0.0, 0.45]])  # on the disc at rest
+RADIUS = 0.6
+
+
+def config(**changes) -> dict:
+    params = {
+        "common_params": {"num_kp": 4, "num_channels": 3, "estimate_jacobian": True},
+        "kp_detector_params": {
+            "temperature": 0.1,
+            "block_expansion": 8,
+            "max_features": 16,
+            "scale_factor": 0.25,
+            "num_blocks": 2,
+        },
+        "generator_params": {
+            "block_expansion": 8,
+            "max_features": 16,
+            "num_down_blocks": 2,
+            "num_bottleneck_blocks": 1,
+            "estimate_occlusion_map": True,
+            "dense_motion_params": {
+                "block_expansion": 8,
+                "max_features": 16,
+                "num_blocks": 2,
+                "scale_factor": 0.25,
+            },
+        },
+        "discriminator_params": {"scales": [1], "block_expansion": 8, "max_features": 8, "num_blocks": 2},
+    }
+    training = models.read_config("starter")["train_params"]
+    training["motion"].update(pairs=8, rate=3e-3)
+    training["picture"].update(pairs=2, crop=32, adversarial_from=0.5)
+    training.update(changes)
+    return {
+        "dataset_params": {"frame_shape": [SIZE, SIZE, 3]},
+        "model_params": params,
+        "train_params": training,
+    }
+
+
+def make_clip(seed: int) -> dict[str, np.ndarray]:
+    """A disc in poses of its own over a background that stays, with the true flow and visibility."""
+    rng = torch.Generator().manual_seed(seed)
+    skin, wall = torch.rand(2, 1, 3, 6, 6, generator=rng)
+    angle = (torch.rand(FRAMES, generator=rng) - 0.5) * 0.6
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).view(-1, 2, 2)
+    shift = (torch.rand(FRAMES, 2, generator=rng) - 0.5) * 0.5
+
+    def at_rest(size: int) -> torch.Tensor:
+        places = coordinate_grid(size, size, shift) - shift[:, None, None]
+        return places @ turn[:, None]  # rows times a rotation: turned back
+
+    pixels, grid = at_rest(SIZE), coordinate_grid(SIZE, SIZE, shift)[None].expand(FRAMES, -1, -1, -1)
+    front = (pixels.square().sum(-1) < RADIUS**2)[:, None]
+    images = torch.where(
+        front, sample(skin.expand(FRAMES, -1, -1, -1), pixels), sample(wall.expand(FRAMES, -1, -1, -1), grid)
+    )
+    rest, here = at_rest(SMALL), coordinate_grid(SMALL, SMALL, shift)
+    on_disc = rest.square().sum(-1) < RADIUS**2
+    flow = torch.empty(FRAMES, FRAMES, SMALL, SMALL, 2)
+    visible = torch.empty(FRAMES, FRAMES, SMALL, SMALL)
+    for d in range(FRAMES):
+        for s in range(FRAMES):
+            moved = rest[d] @ turn[s].T + shift[s]
+            flow[d, s] = torch.where(on_disc[d][..., None], moved, here)
+            visible[d, s] = torch.where(on_disc[d], (moved.abs() <= 1).all(-1), ~on_disc[s])
+    return {
+        "images": (images * 255).round().byte().permute(0, 2, 3, 1).numpy(),
+        "landmarks": (torch.einsum("fij,kj->fki", turn, LANDMARKS) + shift[:, None]).numpy(),
+        "flow": flow.half().numpy(),
+        "visible": visible.byte().numpy(),
+        "face": on_disc.byte().numpy(),
+    }
+
+
+def write_clips(folder: Path, count: int, names: list[str] = NAMES) -> Path:
+    (folder / "train").mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps({"landmarks": names}))
+    for i in range(count):
+        np.savez(folder / "train" / f"clip_{i:05d}.npz", **make_clip(i))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("data"), 12)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def log_of(output: Path) -> list[dict[str, str]]:
+    with open(output / LOG, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(data: Path, output: Path, steps: int, **options) -> Path:
+    options.setdefault("config", config())
+    return train(options.pop("config"), data, output, minutes=1, steps=steps, say=quiet, **options)
+
+
+def test_training_learns_motion_and_pictures(data, tmp_path):
+    settings = config()
+    settings["train_params"]["motion"].update(share=0.6, rate=1e-2)
+    settings["train_params"]["picture"].update(pairs=4, rate=4e-3)
+    model = run(data, tmp_path / "out", 240, config=settings)
+    rows = log_of(tmp_path / "out")
+    assert [int(row["step"]) for row in rows] == list(range(1, 241))
+
+    def mean(term: str, chosen: list[dict]) -> float:
+        return float(np.mean([float(row[term]) for row in chosen if row[term]]))
+
+    motion = [row for row in rows if not row["picture"]]
+    assert mean("keypoints", motion[-10:]) < 0.6 * mean("keypoints", motion[:10])
+    assert mean("deformation", motion[-10:]) < 0.8 * mean("deformation", motion[:10])
+    painted = [row for row in rows if row["picture"]]
+    assert mean("picture", painted[-20:]) < 0.8 * mean("picture", painted[:10])
+    assert painted[-1]["discriminator"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("pairs-*.png")) == ["pairs-000240.png"]
+
+    untrained = models.build(config())
+    models.save(tmp_path / "untrained.safetensors", untrained, {})
+    before = evaluate(models.load(str(tmp_path / "untrained.safetensors")), data / "train")
+    after = evaluate(models.load(str(model)), data / "train")
+    assert after["landmark error (px)"] < 0.65 * before["landmark error (px)"]
+    assert after["L1 / copying the source"] < before["L1 / copying the source"]
+
+
+def test_resuming_goes_on_as_if_never_stopped(data, tmp_path):
+    options = config(bfloat16=False)
+    run(data, tmp_path / "whole", 12, config=options)
+
+    class Killed(Exception):
+        pass
+
+    class Cut(Trainer):
+        def picture_step(self, progress: float) -> dict[str, float]:
+            if self.step == 8:
+                self.save()
+                raise Killed
+            return super().picture_step(progress)
+
+    with pytest.raises(Killed):
+        Cut(options, data, tmp_path / "cut", minutes=1, steps=12, seed=0, device="cpu", say=quiet).run()
+    with pytest.raises(UserError, match="--resume"):
+        run(data, tmp_path / "cut", 12, config=options)
+    run(data, tmp_path / "cut", 12, config=options, resume=True)
+    whole, cut = log_of(tmp_path / "whole"), log_of(tmp_path / "cut")
+    assert [row["step"] for row in cut] == [row["step"] for row in whole]
+    for term in ("keypoints", "deformation", "picture"):
+        expected = [float(row[term]) for row in whole if row[term]]
+        assert [float(row[term]) for row in cut if row[term]] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_weights(data, tmp_path):
+    run(data, tmp_path / "out", 3)
+    kept = (tmp_path / "out" / MODEL).read_bytes()
+    wild = config()
+    wild["train_params"]["motion"]["rate"] = 1e35
+    wild["train_params"]["motion"]["share"] = 1.0
+    with pytest.raises(
+        UserError, match=r"stopped at step \d+: the loss is not a number\. The last good weights"
+    ):
+        run(data, tmp_path / "out", 400, config=wild, resume=True)
+    assert (tmp_path / "out" / MODEL).read_bytes() == kept
+    models.load(str(tmp_path / "out" / MODEL))
+
+
+def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data):
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    rng = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        affine = Affine.random(6, rng)
+        affine.mirrored[:] = torch.linalg.det(affine.matrix) < 0
+        picks = [(clip, 1, 0) for clip in clips.clips[:6]]
+        pairs = clips.pairs(picks, affine, small=False)
+        known = (pairs.visible * pairs.inside * pairs.face) > 0
+        apart = torch.nn.functional.interpolate(
+            pairs.driving, size=(SMALL, SMALL), mode="bilinear", align_corners=True
+        )
+        moved = sample(pairs.source, pairs.flow)
+        still = sample(pairs.source, coordinate_grid(SMALL, SMALL, moved).expand(6, -1, -1, -1))
+        wrong, without = ((x - apart).abs().mean(1, keepdim=True)[known].mean() for x in (moved, still))
+        assert wrong < 0.2 * without
+        # The flow at a landmark of the driving frame leads to that landmark of the source.
+        there = sample(pairs.flow.permute(0, 3, 1, 2), pairs.target[:, :, None])[..., 0].permute(0, 2, 1)
+        hidden = (
+            sample(pairs.visible * pairs.face * pairs.inside, pairs.target[:, :, None])[:, 0, :, 0] < 0.99
+        )
+        assert (there - pairs.origin).abs().amax(-1)[~hidden].max() < 0.02
+
+
+def test_mirroring_swaps_the_sides(data):
+    assert mirrored_order(NAMES) == [1, 0, 2, 3]
+    assert mirrored_order(["mouth_left", "mouth_right"]) == [1, 0]
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    picks = [(clips.clips[0], 1, 0)]
+    plain = clips.pairs(picks, None, small=False)
+    flip = Affine(torch.tensor([[[-1.0, 0.0], [0.0, 1.0]]]), torch.zeros(1, 2), torch.tensor([True]))
+    mirrored = clips.pairs(picks, flip, small=False)
+    assert torch.allclose(mirrored.source, plain.source.flip(3), atol=1e-5)
+    expected = plain.origin[:, [1, 0, 2, 3]] * torch.tensor([-1.0, 1.0])
+    assert torch.allclose(mirrored.origin, expected, atol=1e-6)
+    assert torch.allclose(
+        warp(mirrored.source, mirrored.flow), warp(plain.source, plain.flow).flip(3), atol=2e-2
+    )
+
+
+def test_data_that_cannot_be_trained_on_is_told(data, tmp_path):
+    with pytest.raises(UserError, match="no training clips in"):
+        run(tmp_path, tmp_path / "out", 2)
+    (tmp_path / "dataset.json").write_text(json.dumps({"landmarks": NAMES}))
+    with pytest.raises(UserError, match="no training clips in"):
+        run(tmp_path, tmp_path / "out", 2)
+    (tmp_path / "clip_00000.npz").write_bytes(b"not a clip")
+    with pytest.raises(UserError, match=r"clip_00000\.npz"):
+        run(tmp_path, tmp_path / "out", 2)
+    other = write_clips(tmp_path / "other", 1, NAMES[:3])
+    with pytest.raises(UserError, match="3 landmarks, the model has 4 keypoints"):
+        run(other, tmp_path / "out", 2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cilp": 1.0}, r"knows no 'cilp'\. Did you mean 'clip'"),
+        ({"workers": "two"}, r"workers is 'two'; it has to be a number"),
+        ({"workers": 0}, r"workers is 0; it has to be a whole number"),
+        ({"bfloat16": 1}, r"bfloat16 is 1; it has to be true or false"),
+        ({"motion": {"share": 0.4}}, r"train_params\.motion lacks 'pairs'"),
+        ({"weights": 3}, r"no train_params\.weights"),
+    ],
+)
+def test_wrong_settings_are_named(data, tmp_path, change, words):
+    with pytest.raises(UserError, match=words):
+        run(data, tmp_path / "out", 1, config=config(**change))
+
+
+def test_a_damaged_clip_among_good_ones_is_skipped_and_named(tmp_path):
+    folder = write_clips(tmp_path / "data", 2)
+    (folder / "train" / "clip_00009.npz").write_bytes(b"PK\x03\x04 cut off")
+    lines: list[str] = []
+    train(config(), folder, tmp_path / "out", minutes=1, steps=2, say=lines.append)
+    assert any("clip_00009.npz" in line for line in lines)
+
+
+def test_resuming_needs_the_same_configuration_and_a_whole_checkpoint(data, tmp_path):
+    output = tmp_path / "out"
+    with pytest.raises(UserError, match="no checkpoint to resume"):
+        run(data, output, 2, resume=True)
+    run(data, output, 2)
+    other = config()
+    other["model_params"]["generator_params"]["num_bottleneck_blocks"] = 2
+    with pytest.raises(UserError, match="another configuration"):
+        run(data, output, 4, config=other, resume=True)
+    (output / CHECKPOINT).write_bytes((output / CHECKPOINT).read_bytes()[:2000])
+    with pytest.raises(UserError, match="damaged"):
+        run(data, output, 4, resume=True)
+
+
+def test_a_transparent_generator_shows_the_source(data):
+    torch.manual_seed(0)
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    known, new = (
+        torch.cat([clip["images"] for clip in part]).float() / 255
+        for part in (clips.clips[:8], clips.clips[8:])
+    )
+    shipped = models.read_config("starter")
+    generator = models.build(shipped).generator
+    open_map = torch.ones(len(known), 1, 16, 16)
+    make_transparent(generator, known, open_map, torch.Generator().manual_seed(0))
+    still = coordinate_grid(16, 16, new).expand(len(new), -1, -1, -1)
+    with torch.no_grad():
+        shown = generator.decode(generator.encode(new), DenseMotion(still, open_map[: len(new)], None))
+    coarse = torch.nn.functional.interpolate(
+        torch.nn.functional.avg_pool2d(new, 4), size=new.shape[2:], mode="bilinear"
+    )
+    assert (shown - new).abs().mean() < (coarse - new).abs().mean()
