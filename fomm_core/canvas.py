@@ -51,7 +51,8 @@ class Canvas:
         seen = torch.from_numpy(occlusion)[None, None]
         moved = resized_maps(motion, size)[0].permute(1, 2, 0) * self._stretch(deformation)
         grid = torch.lerp(self._grid, moved, self._fade[..., None])
-        warped = warp(self._pixels, grid[None])[0]
+        # Motion that reaches past the region takes its last pixels; anything else would be black.
+        warped = F.grid_sample(self._pixels, grid[None], padding_mode="border", align_corners=True)[0]
         predicted = _tensor(image)
         shift = resized_maps(self._colour_shift(predicted, motion, seen), size)[0]
         predicted = resized_maps(predicted, size)[0] + shift

@@ -150,8 +150,11 @@ def save(path: Path, model: Model, metadata: dict[str, str], half: bool = False)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # safetensors writes for the owner alone
         try:
             save_file(tensors, temporary, {**metadata, "config": json.dumps(model.config)})
+            temporary.chmod(mode)
         except SafetensorError as error:  # its words for a full disk or a folder that cannot be written
             raise refusal(str(error)) from error
 

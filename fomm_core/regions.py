@@ -16,6 +16,8 @@ from .errors import UserError
 SEARCH_SIDE = 640
 # The square around a face, as multiples of the detected box: the training crops' head room.
 SIDE, RISE = 2.1, 0.06
+# A driving face moves about: where the picture has it, more room keeps its chin in sight.
+ROOM = 2.5
 # Fewer pixels a side show no face, and are no region to animate.
 SMALLEST = 16
 # The cascade misses a face in some frames: look at this many of a clip, so many frames apart.
@@ -86,12 +88,10 @@ def find_face(image: np.ndarray) -> Region | None:
 def square_around(face: Region, width: int, height: int, within: bool = False) -> Region:
     """The square with head room around a face, moved into the picture where it fits there.
 
-    It may be larger than the picture, unless it has to stay `within` it: a driving video that is cropped
-    closely already is better taken as it is than mirrored.
+    It may be larger than the picture, unless it has to stay `within` it, as in a driving video: there it has
+    room to move, but what is cropped closely already is better taken as it is than mirrored.
     """
-    side = round(face.w * SIDE)
-    if within:
-        side = min(side, width, height)
+    side = min(round(face.w * ROOM), width, height) if within else round(face.w * SIDE)
     x = round(face.x + face.w / 2 - side / 2)
     y = round(face.y + face.h * (0.5 - RISE) - side / 2)
     return Region(_moved_inside(x, side, width), _moved_inside(y, side, height), side, side)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -357,7 +356,9 @@ class Trainer:
             self.rng.set_state(state["rng"].cpu())
             self.step, self.spent = state["step"], state["spent"]
             self.prepared = set(state["prepared"])
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # damaged pickles fail in as many ways as there are bytes
             raise UserError(
                 "output", f"{path} is damaged and cannot be resumed.", "Train into another folder."
             ) from error

@@ -81,6 +81,12 @@ def test_the_painting_is_carried_along(painting):
     assert np.abs(frame.astype(int) - shifted)[middle].max() <= 1
 
 
+def test_motion_from_beyond_the_region_is_not_black():
+    painting = np.full((150, 200, 3), 200, np.uint8)
+    frame = Canvas(painting, Region(20, 10, 120, 120)).compose(prediction(), identity() + 0.9, SHOWN)
+    assert (frame == painting).all()
+
+
 def test_what_the_painting_hides_is_painted(painting):
     region = Region(20, 10, 120, 120)
     frame = Canvas(painting, region).compose(prediction(colour=99), identity(), HIDDEN)

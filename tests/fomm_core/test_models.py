@@ -136,6 +136,13 @@ def test_an_import_that_fails_leaves_nothing(checkpoint, user_folder, monkeypatc
     assert list(user_folder.iterdir()) == []
 
 
+def test_others_may_read_an_imported_model(checkpoint):
+    other = models.user_folder() / "other.txt"
+    path = models.import_checkpoint(checkpoint[0], str(checkpoint[1]))
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
 def test_an_import_over_a_file_in_the_way(checkpoint, user_folder):
     user_folder.write_text("not a folder")
     with pytest.raises(UserError) as caught:
