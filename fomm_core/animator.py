@@ -14,7 +14,7 @@ from .errors import UserError
 from .models import Model
 from .network import Keypoints, Source
 
-# On the CPU nothing is gained by batches, and a cancelled job stops after the frame at hand.
+# One at a time on the CPU, so that a cancelled job stops after the frame at hand.
 BATCH = {"cuda": 16, "mps": 4, "cpu": 1}
 
 Result = TypeVar("Result")

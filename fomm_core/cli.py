@@ -64,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--driving-region", default="auto", metavar="auto|full|X,Y,W,H")
     track.add_argument("--json", action="store_true", help="report progress as JSON lines")
 
-    models = main_models = commands.add_parser("models", help="The models there are; importing one.")
+    models = commands.add_parser("models", help="The models there are; importing one.")
     models.set_defaults(run=_models_list)
-    actions = main_models.add_subparsers(metavar="ACTION")
+    actions = models.add_subparsers(metavar="ACTION")
     command("list", _models_list, "List the models.", actions)
     importing = command("import", _models_import, "Import a published checkpoint (.pth.tar).", actions)
     importing.add_argument("file", metavar="FILE", type=Path)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,6 @@ def blender():
         pytest.skip("BLENDER does not name a Blender")
     assert shutil.which(path), f"BLENDER={path} is not a program"
     return path
-
-
-@pytest.fixture(scope="session")
-def zip_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, str(ROOT / "tools" / "package.py"), "--output", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    return next(folder.glob("*.zip"))
 
 
 class Run:

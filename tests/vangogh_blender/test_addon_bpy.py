@@ -23,14 +23,6 @@ FRAMES = 12  # that the fake worker makes
 
 
 @pytest.fixture(scope="session")
-def zip_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, str(ROOT / "tools" / "package.py"), "--output", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    return next(folder.glob("*.zip"))
-
-
-@pytest.fixture(scope="session")
 def installed(zip_file):
     """The extension's module name, installed and switched on as a user does it."""
     bpy.ops.extensions.package_install_files(

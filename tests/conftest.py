@@ -1,0 +1,18 @@
+"""What the tests in bpy and those in a real Blender share."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def zip_file(tmp_path_factory):
+    """The extension, as `make package` builds it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, str(ROOT / "tools" / "package.py"), "--output", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return next(folder.glob("*.zip"))
