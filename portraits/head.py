@@ -46,7 +46,7 @@ LANDMARKS: dict[str, tuple] = {
     "ear_l": (0.74, 7.15, 0.68),
     "ear_r": (-0.74, 7.15, 0.68),
     "forehead": (0.0, 8.05, 1.38),
-    "neck": (0.0, 5.48, 0.75),
+    "neck": (0.0, 5.85, 0.85),
 }
 LANDMARK_NAMES = tuple(LANDMARKS)
 

@@ -102,6 +102,8 @@ class Finish:
     )  # (H,W,1) multiplies: canvas, cracks, vignette; belongs to the picture, not the sitter
     grain: float  # of the sensor, new in every frame
     shade: tuple[float, float, float] | None = None  # ink colour of a monochrome
+    hatching: np.ndarray | None = None  # (H,W,1): an engraving, ink where the picture is darker than this
+    relief: float = 0.0  # of paint laid on with a knife: its ridges catch the light
 
     def apply(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.blur > 0:
@@ -109,8 +111,14 @@ class Finish:
         if self.radius:
             image = kuwahara(image, self.radius)
         grey = image.mean(-1, keepdims=True)
+        if self.relief:
+            slope = gaussian_filter(np.diff(grey, axis=0, prepend=grey[:1]), (1, 1, 0))
+            image = image * (1 + self.relief * np.clip(8 * slope, -1, 1))
         image = grey + self.saturation * (image - grey)
         if self.shade is not None:
+            if self.hatching is not None:
+                lines = np.clip(0.5 + 3 * (np.sqrt(grey) - self.hatching), 0, 1)
+                grey = 0.3 * grey + 0.7 * lines
             image = grey + (1 - grey) * np.asarray(self.shade) * 0.6
         image = 0.42 + self.contrast * (image - 0.42)
         image = (self.lift + (1 - self.lift) * image) * self.tint * self.overlay
@@ -149,8 +157,9 @@ def random_finish(rng: np.random.Generator, height: int, width: int, painterly: 
     if rng.random() < 0.3:
         overlay *= 1 + rng.uniform(0.02, 0.06) * noise_field(rng, x.shape, 6)  # uneven varnish, plaster
     yellow = rng.uniform(0, 0.22)
-    shade = tuple(np.array([0.35, 0.22, 0.10]) * rng.uniform(0.2, 1)) if rng.random() < 0.06 else None
-    return Finish(
+    medium = rng.random()
+    shade = tuple(np.array([0.35, 0.22, 0.10]) * rng.uniform(0.2, 1)) if medium < 0.10 else None
+    finish = Finish(
         int(rng.choice([0, 2, 3, 4], p=[0.4, 0.35, 0.2, 0.05])),
         rng.uniform(0, 0.8),
         rng.uniform(0.75, 1.2),
@@ -161,3 +170,25 @@ def random_finish(rng: np.random.Generator, height: int, width: int, painterly: 
         rng.uniform(0, 0.008),
         shade,
     )
+    if medium < 0.05:
+        finish.hatching, finish.radius, finish.blur = hatching(rng, height, width), 0, 0.5
+    elif medium > 0.9:
+        finish.radius, finish.relief = int(rng.choice([4, 5, 6])), rng.uniform(0.2, 0.6)
+    elif medium > 0.82:  # a fresco: chalky colours on rough plaster, worn in places
+        plaster = 0.04 * noise_field(rng, x.shape, 0.8) + 0.05 * noise_field(rng, x.shape, 4)
+        finish.overlay = finish.overlay * (1 + plaster)[..., None]
+        finish.lift, finish.saturation = rng.uniform(0.12, 0.3), rng.uniform(0.3, 0.75)
+    return finish
+
+
+def hatching(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """An engraving's lines, (H,W,1) in [0,1]: fine, a little wavy, crossed in the darkest parts."""
+    y, x = np.mgrid[0:height, 0:width].astype("f4")
+    pitch, angle = rng.uniform(2.4, 4.0), rng.uniform(0, np.pi)
+    wave = 2 * noise_field(rng, x.shape, 25)
+
+    def lines(angle: float) -> np.ndarray:
+        across = x * np.cos(angle) + y * np.sin(angle) + wave
+        return 0.5 + 0.5 * np.sin(2 * np.pi * across / pitch)
+
+    return np.maximum(0.1 + 0.8 * lines(angle), 0.5 * lines(angle + rng.uniform(0.8, 2.0)))[..., None]
