@@ -56,6 +56,14 @@ class DenseMotionNetwork(nn.Module):
 
     def from_small(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> DenseMotion:
         """The same from a source that is scaled down already (it stays the same for a whole clip)."""
+        motions, features = self.candidates(small, driving, origin)
+        mask = self.mask(features).softmax(1)
+        deformation = (motions * mask[..., None]).sum(1)
+        occlusion = None if self.occlusion is None else self.occlusion(features).sigmoid()
+        return DenseMotion(deformation, occlusion, mask)
+
+    def candidates(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> tuple[Tensor, Tensor]:
+        """The motions to choose from, Bx(K+1)xhxwx2, and the features, BxCxhxw, that the choice is made by."""
         b, channels, h, w = small.shape
         motions = self.sparse_motions(driving, origin, h, w)
         k1 = motions.shape[1]
@@ -63,11 +71,7 @@ class DenseMotionNetwork(nn.Module):
         repeated = small[:, None].expand(b, k1, channels, h, w).reshape(b * k1, channels, h, w)
         deformed = sample(repeated, motions.reshape(b * k1, h, w, 2)).view(b, k1, channels, h, w)
         heatmaps = self.heatmap_differences(driving, origin, h, w)
-        features = self.hourglass(torch.cat([heatmaps, deformed], dim=2).flatten(1, 2))
-        mask = self.mask(features).softmax(1)
-        deformation = (motions * mask[..., None]).sum(1)
-        occlusion = None if self.occlusion is None else self.occlusion(features).sigmoid()
-        return DenseMotion(deformation, occlusion, mask)
+        return motions, self.hourglass(torch.cat([heatmaps, deformed], dim=2).flatten(1, 2))
 
     @staticmethod
     def sparse_motions(driving: Keypoints, origin: Keypoints, height: int, width: int) -> Tensor:

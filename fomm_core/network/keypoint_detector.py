@@ -40,6 +40,7 @@ class KeypointDetector(nn.Module):
         block_expansion, num_blocks, max_features: the hourglass.
         scale_factor: of the image before the hourglass.
         single_jacobian_map: one map of Jacobians for all keypoints (the mgif model).
+        pad: zeros around the features before the heads; with 3 the heatmaps are as large as the image.
     """
 
     def __init__(
@@ -53,14 +54,15 @@ class KeypointDetector(nn.Module):
         max_features: int,
         scale_factor: float = 1,
         single_jacobian_map: bool = False,
+        pad: int = 0,
     ):
         super().__init__()
         self.predictor = Hourglass(num_channels, block_expansion, num_blocks, max_features)
-        self.kp = nn.Conv2d(self.predictor.outputs, num_kp, 7)
+        self.kp = nn.Conv2d(self.predictor.outputs, num_kp, 7, padding=pad)
         self.jacobian = None
         if estimate_jacobian:
             maps = 1 if single_jacobian_map else num_kp
-            self.jacobian = nn.Conv2d(self.predictor.outputs, 4 * maps, 7)
+            self.jacobian = nn.Conv2d(self.predictor.outputs, 4 * maps, 7, padding=pad)
             # Training starts from the identity: every part moves by translation alone.
             nn.init.zeros_(self.jacobian.weight)
             with torch.no_grad():
@@ -71,11 +73,17 @@ class KeypointDetector(nn.Module):
     def forward(self, image: Tensor) -> Keypoints:
         """Keypoints of Bx3xHxW images in [0, 1]."""
         features = self.predictor(self.down(image))
+        return self.keypoints(features, self.log_heatmaps(features).exp())
+
+    def log_heatmaps(self, features: Tensor) -> Tensor:
+        """BxKxHxW logarithms of how likely each keypoint is at each place; the places' sum is 1."""
         heatmaps = self.kp(features)
+        return (heatmaps.flatten(2) / self.temperature).log_softmax(-1).view(heatmaps.shape)
+
+    def keypoints(self, features: Tensor, heatmaps: Tensor) -> Keypoints:
+        """The heatmaps' mean places, and the Jacobians there."""
         b, k, h, w = heatmaps.shape
-        heatmaps = (heatmaps.flatten(2) / self.temperature).softmax(-1).view(b, k, h, w)
-        grid = coordinate_grid(h, w, heatmaps)
-        value = (heatmaps[..., None] * grid).sum((2, 3))
+        value = (heatmaps[..., None] * coordinate_grid(h, w, heatmaps)).sum((2, 3))
         if self.jacobian is None:
             return Keypoints(value, None)
         maps = self.jacobian(features).view(b, -1, 4, h, w)
