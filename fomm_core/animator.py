@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .errors import UserError
 from .models import Model
-from .network import Keypoints, Source
+from .network import DenseMotion, Keypoints, Source
 
 # One at a time on the CPU, so that a cancelled job stops after the frame at hand.
 BATCH = {"cuda": 16, "mps": 4, "cpu": 1}
@@ -104,6 +104,15 @@ class Animator:
             raise RuntimeError("animate() before set_source()")
         yield from self._in_batches(len(value), lambda i, j: self._predict(value[i:j], jacobian[i:j]))
 
+    def masks(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[np.ndarray]:
+        """Batches of (N,K+1,h,w) float32 for the same motion as `animate`.
+
+        They say how much each place follows the background (first) and each keypoint, and sum to 1.
+        """
+        if self._source is None:
+            raise RuntimeError("masks() before set_source()")
+        yield from self._in_batches(len(value), lambda i, j: self._masks(value[i:j], jacobian[i:j]))
+
     def _in_batches(self, count: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         """`run(start, stop)` over `count` items; where memory runs out, on half as many at once."""
         done = 0
@@ -141,11 +150,18 @@ class Animator:
         return value, found.jacobian.cpu().numpy()
 
     @torch.inference_mode()
-    def _predict(self, value: np.ndarray, jacobian: np.ndarray) -> Prediction:
+    def _masks(self, value: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+        return self._motion(value, jacobian)[1].mask.float().cpu().numpy()
+
+    def _motion(self, value: np.ndarray, jacobian: np.ndarray) -> tuple[Source, DenseMotion]:
         n = len(value)
         source = self._source.expand(n)
         origin = Keypoints(*(part.expand(n, *part.shape[1:]) for part in self._origin))
-        motion = self._generator.motion(source, self._keypoints(value, jacobian), origin)
+        return source, self._generator.motion(source, self._keypoints(value, jacobian), origin)
+
+    @torch.inference_mode()
+    def _predict(self, value: np.ndarray, jacobian: np.ndarray) -> Prediction:
+        source, motion = self._motion(value, jacobian)
         image = self._generator.decode(source, motion)
         occlusion = motion.occlusion_map
         if occlusion is None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,14 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             "output", f"{path} cannot be written: {reason}.", "Choose another output folder."
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder; raises `UserError` where no file could be written in it."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0" * 4096)
 
 
 def refusal(words: str) -> OSError:

@@ -7,10 +7,10 @@ import dataclasses
 import json
 import math
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from . import __version__, media, models, motion, protocol, regions
 from .animator import Animator, resized
 from .canvas import Canvas
 from .errors import UserError
-from .files import remove_leftovers, replacing, sha256, writing
+from .files import check_writable, remove_leftovers, replacing, sha256, writing
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
@@ -28,7 +28,25 @@ Report = Callable[[object], None]
 _INCIDENTAL = ("painting", "video", "output", "model", "config", "device", "resume")
 _FRAME_NAME = re.compile(r"\d{4,}\.(png|jpg|webp)")
 _MOVIE = "animation.mp4"
-_TRACK = ".npz"
+
+
+class Scene(NamedTuple):
+    """What a job animates, once all has been read.
+
+    Attributes:
+        region: what moves, in the painting's pixels.
+        source: (S,S,3) uint8, the region as the model sees it.
+        origin: its keypoints, (K,2) in [-1, 1].
+        track: the driving motion, N frames.
+        value, jacobian: (N,K,2) and (N,K,2,2), that motion as keypoints and Jacobians of the source.
+    """
+
+    region: Region
+    source: np.ndarray
+    origin: np.ndarray
+    track: MotionTrack
+    value: np.ndarray
+    jacobian: np.ndarray
 
 
 class Cancelled(Exception):
@@ -133,20 +151,17 @@ def run(job: Job, control: Control) -> protocol.Done:
 
     record = _record(job, model)
     control.frames = kept = _complete_frames(output, record, job)
-    track = _driving_track(job, animator, control, record, output if kept else None)
+    scene = prepare(job, painting, animator, control, output if kept else None)
+    track, region, source = scene.track, scene.region, scene.source
     full = job.region == job.driving_region == "full"
     # The prediction as it is, as the published code writes it.
     plain = full and job.size == animator.frame_size
-    region = _painting_region(painting, job.region, control)
-    source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
     if job.size and not plain:
         painting, region = _scaled(painting, region, job.size)
     height, width = source.shape[:2] if plain else painting.shape[:2]
     _check_format(job.format, width, height)
-    source_value, source_jacobian = animator.set_source(source)
-    value, jacobian = _transferred(job, track, source_value, source_jacobian)
 
-    total = len(value)
+    total = len(track)
     control.frames = kept = min(kept, total)
     control.check()
     _start_output(output, record, track, kept)
@@ -161,11 +176,25 @@ def run(job: Job, control: Control) -> protocol.Done:
         control.progress("frames", index, total, frames_began, kept)
 
     with _writer(job, output, track.fps, written) as writer:
-        for index, frame in enumerate(_frames(animator, canvas, value[kept:], jacobian[kept:]), kept + 1):
+        for index, frame in enumerate(_frames(animator, canvas, scene, kept), kept + 1):
             control.check()
             writer.write(index, frame)
     path = writer.path if job.format == "mp4" else output / "frames"
     return protocol.Done(control.id, str(path), total, track.fps, round(time.monotonic() - began, 2))
+
+
+def prepare(
+    job: Job, painting: np.ndarray, animator: Animator, control: Control, resumed: Path | None = None
+) -> Scene:
+    """Read the driving motion, make the (H,W,3) `painting`'s region the source, and transfer one to the other.
+
+    `resumed` is the folder of the same job's earlier run. Raises `UserError` and `Cancelled`.
+    """
+    track = _driving_track(job, animator, control, resumed)
+    region = _painting_region(painting, job.region, control)
+    source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
+    value, jacobian = animator.set_source(source)
+    return Scene(region, source, value, track, *_transferred(job, track, value, jacobian))
 
 
 def detect_track(
@@ -221,13 +250,13 @@ def run_track(request: protocol.Track, control: Control) -> protocol.Done:
     began = time.monotonic()
     regions.parse_region(request.driving_region, "The driving region")
     target = Path(request.output)
-    if target.suffix.lower() != _TRACK or target.is_dir():
+    if not motion.is_track(target) or target.is_dir():
         raise UserError(
             "arguments",
             f"{target} cannot name a motion track.",
-            f"Choose a file's name that ends in {_TRACK}.",
+            f"Choose a file's name that ends in {motion.SUFFIX}.",
         )
-    _check_writable(target.parent)
+    check_writable(target.parent)
     animator = Animator(models.load(request.model, request.config), request.device)
     control.check()
     track = detect_track(Path(request.video), animator, control, request.driving_region)
@@ -245,14 +274,7 @@ def _check_output(output: Path) -> None:
             a_file = folder.exists() and not folder.is_dir()
         if a_file:
             raise UserError("output", f"{folder} is a file, not a folder.", "Choose another output folder.")
-    _check_writable(output / "frames")
-
-
-def _check_writable(folder: Path) -> None:
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"0" * 4096)
+    check_writable(output / "frames")
 
 
 def _check_format(format: str, width: int, height: int) -> None:
@@ -310,18 +332,16 @@ def _complete_frames(output: Path, record: dict, job: Job) -> int:
     return count
 
 
-def _driving_track(
-    job: Job, animator: Animator, control: Control, record: dict, resumed: Path | None
-) -> MotionTrack:
+def _driving_track(job: Job, animator: Animator, control: Control, resumed: Path | None) -> MotionTrack:
     """The job's driving motion, cut and retimed: from its own earlier run, a track file, or the video."""
     video = Path(job.video)
     if resumed is not None:
         with contextlib.suppress(UserError):  # lost or damaged: detected anew, it comes out the same
             return MotionTrack.load(resumed / "motion.npz")
-    if video.suffix.lower() == _TRACK:
+    if motion.is_track(video):
         track = MotionTrack.load(video)
         made_with = track.provenance.get("model_sha256")
-        if made_with != record["model"]["sha256"]:
+        if made_with != animator.model.metadata["sha256"]:
             raise UserError(
                 "video",
                 f"The motion track {video} was made with the model {track.provenance.get('model', 'unknown')}.",
@@ -336,8 +356,8 @@ def _driving_track(
 def _painting_region(painting: np.ndarray, text: str, control: Control) -> Region:
     if region := _given_region(painting, text, "the painting"):
         return region
-    if face := regions.find_face(painting):
-        return regions.square_around(face, *painting.shape[1::-1])
+    if region := regions.around_sitter(painting):
+        return region
     return _middle(painting, "the painting", control)
 
 
@@ -440,9 +460,7 @@ def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], N
     return media.FrameWriter(output / "frames", job.format, written)
 
 
-def _frames(
-    animator: Animator, canvas: Canvas | None, value: np.ndarray, jacobian: np.ndarray
-) -> Iterator[np.ndarray]:
-    for batch in animator.animate(value, jacobian):
+def _frames(animator: Animator, canvas: Canvas | None, scene: Scene, kept: int) -> Iterator[np.ndarray]:
+    for batch in animator.animate(scene.value[kept:], scene.jacobian[kept:]):
         for image, deformation, occlusion in zip(*batch, strict=True):
             yield image if canvas is None else canvas.compose(image, deformation, occlusion)

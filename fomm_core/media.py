@@ -254,11 +254,24 @@ class FrameWriter:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+_ENCODING = {
+    ".mp4": (
+        "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2",  # H.264 wants even sides
+        "-c:v", "libx264", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+    ),
+    # A palette for each frame: one for all would keep every frame in memory until the last has come. And browsers
+    # show what is meant to be faster than 50 frames per second at a crawl.
+    ".gif": (
+        "-vf", "fps='min(source_fps,50)',split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1",
+    ),
+}  # fmt: skip
+
+
 class MovieWriter:
-    """Writes an mp4 (H.264) that appears at `path` when it is complete. A context manager like `FrameWriter`.
+    """Writes a movie that appears at `path` when it is complete. A context manager like `FrameWriter`.
 
     Args:
-        path: the file.
+        path: the file, whose suffix is .mp4 (H.264) or .gif.
         fps: frames per second.
         written: called as (index, path) for each frame that has been handed to the encoder.
     """
@@ -282,9 +295,7 @@ class MovieWriter:
             height, width = frame.shape[:2]
             self._encoder = _ffmpeg(
                 "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
-                "-r", f"{self.fps:.6f}", "-i", "-",
-                "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2",  # H.264 wants even sides
-                "-c:v", "libx264", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+                "-r", f"{self.fps:.6f}", "-i", "-", *_ENCODING[self.path.suffix.lower()],
                 f"file:{self._temporary}",
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log,
             )  # fmt: skip

@@ -14,6 +14,7 @@ from .errors import UserError
 from .files import replacing
 
 FORMAT = 1
+SUFFIX = ".npz"
 # Below this, a hull's area (of the 4 that the image has) or a Jacobian's determinant, relative to its
 # size, is noise, and dividing by it would blow that noise up.
 TINY = 1e-6
@@ -67,6 +68,10 @@ class MotionTrack:
                     float(data["fps"]),
                     json.loads(str(data["provenance"])),
                 )
+        except FileNotFoundError as error:
+            raise UserError(
+                "video", f"The motion track {path} is not there.", "Choose another file."
+            ) from error
         except Exception as error:  # zip, zlib and numpy fail in many ways on what is no track
             raise UserError(
                 "video", f"{path} is no motion track, or it is damaged.", "Make it again with `track`."
@@ -125,6 +130,11 @@ class MotionTrack:
             return values[left] * (1 - w) + values[right] * w
 
         return replace(self, value=between(self.value), jacobian=between(self.jacobian), fps=fps)
+
+
+def is_track(path: Path) -> bool:
+    """Whether a file of that name is a motion track, and no video."""
+    return path.suffix.lower() == SUFFIX
 
 
 def nearest_frame(track: MotionTrack, source_value: np.ndarray) -> int:

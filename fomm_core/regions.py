@@ -97,6 +97,12 @@ def square_around(face: Region, width: int, height: int, within: bool = False) -
     return Region(_moved_inside(x, side, width), _moved_inside(y, side, height), side, side)
 
 
+def around_sitter(image: np.ndarray) -> Region | None:
+    """The square that moves in an (H,W,3) uint8 painting, around its largest face; None where there is no face."""
+    face = find_face(image)
+    return face and square_around(face, *image.shape[1::-1])
+
+
 def find_moving_face(frames: Iterable[np.ndarray]) -> Region | None:
     """The box of the face near the beginning of a clip, or None: the median of what a few frames show."""
     found = []

@@ -8,6 +8,7 @@ from fomm_core import animator as engine
 from fomm_core.animator import Animator, devices, pick_device, resized
 from fomm_core.errors import UserError
 from fomm_core.motion import MotionTrack, transfer
+from fomm_core.network import DenseMotionNetwork
 
 N = 7
 
@@ -152,9 +153,23 @@ def test_other_failures_are_not_taken_for_that(animator, motion, monkeypatch):
         everything(animator, motion)
 
 
-def test_animating_needs_a_source(model, motion):
+def test_masks_make_the_deformation(animator, motion):
+    """Equation 5: the deformation is the sum of the keypoints' motions, weighed by the masks."""
+    value, jacobian = motion
+    masks = np.concatenate(list(animator.masks(value, jacobian)))
+    assert masks.shape[:2] == (len(value), 1 + value.shape[1])
+    assert np.allclose(masks.sum(1), 1, atol=1e-5)
+    sparse = DenseMotionNetwork.sparse_motions(
+        animator._keypoints(value, jacobian), animator._origin, *masks.shape[2:]
+    ).numpy()
+    deformation = everything(animator, motion)[1]
+    assert np.allclose((sparse * masks[..., None]).sum(1), deformation, atol=1e-4)
+
+
+@pytest.mark.parametrize("ask", [Animator.animate, Animator.masks])
+def test_animating_needs_a_source(ask, model, motion):
     with pytest.raises(RuntimeError, match="set_source"):
-        next(Animator(model, "cpu").animate(*motion))
+        next(ask(Animator(model, "cpu"), *motion))
 
 
 def test_a_model_of_zero_order(config, picture):
