@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,11 @@ class Pairs:
     visible: Tensor
     face: Tensor
     inside: Tensor
+
+    def window(self, rows: slice, columns: slice) -> Pairs:
+        """The same pairs, with flow, visibility, face and inside within a window of their grid only."""
+        maps = {name: getattr(self, name)[:, :, rows, columns] for name in ("visible", "face", "inside")}
+        return replace(self, flow=self.flow[:, rows, columns], **maps)
 
 
 @dataclass

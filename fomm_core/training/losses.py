@@ -10,21 +10,61 @@ from ..network import DenseMotion, Keypoints, resized
 from ..network.layers import gaussian_heatmaps, sample
 from .data import Pairs
 
-_REACH = 0.15  # how far around a keypoint its Jacobian has to hold, in grid units
-_SAMPLES = 16
+_REACH = 0.2  # how far around a keypoint its Jacobian has to hold, in grid units
+_SAMPLES = 24
+_SPREAD = 0.03  # of a landmark's heatmap, about a cell of 64, in grid units
+_EXPRESSIVE = 3.0  # times as much as others count the landmarks of eyes and mouth
+_DOUBT = 0.03  # errors of a candidate motion that hardly matter, in grid units
 
 
-def keypoint_losses(driving: Keypoints, origin: Keypoints, pairs: Pairs) -> dict[str, Tensor]:
+def keypoint_losses(
+    driving: Keypoints, origin: Keypoints, pairs: Pairs, parts: list[int]
+) -> dict[str, Tensor]:
     """Distances from the landmarks, and of their motion between the frames, which relative transfer uses.
 
-    What lies outside the picture is looked for at its edge.
+    What lies outside the picture is looked for at its edge. The landmarks `parts` count more.
     """
+    weight = _importance(driving.value, parts)[:, None]
     wrong_driving = driving.value - pairs.target.clamp(-1, 1)
     wrong_origin = origin.value - pairs.origin.clamp(-1, 1)
     return {
-        "keypoints": (wrong_driving.abs().mean() + wrong_origin.abs().mean()) / 2,
-        "keypoint_motion": (wrong_driving - wrong_origin).abs().mean(),
+        "keypoints": ((wrong_driving.abs() + wrong_origin.abs()) * weight).mean() / 2,
+        "keypoint_motion": ((wrong_driving - wrong_origin).abs() * weight).mean(),
     }
+
+
+def heatmap_loss(log_heatmaps: Tensor, places: Tensor, parts: list[int]) -> Tensor:
+    """Cross entropy of BxKxhxw heatmaps with Gaussians around the true BxKx2 places.
+
+    A mean place alone leaves the heatmap's shape open and its gradient flat; this makes it one sharp peak.
+    """
+    truth = gaussian_heatmaps(places.clamp(-1, 1), *log_heatmaps.shape[2:], variance=_SPREAD**2)
+    truth = truth / truth.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return -((truth * log_heatmaps).sum((2, 3)) * _importance(places, parts)).mean()
+
+
+def _importance(places: Tensor, parts: list[int]) -> Tensor:
+    """K weights for BxKx2 places, 1 on average: eyes and mouth move little, and that little is what one sees."""
+    weight = places.new_ones(places.shape[1])
+    weight[parts] = _EXPRESSIVE
+    return weight / weight.mean()
+
+
+def choice_loss(motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
+    """How unlikely the mask makes the candidate motions that are right.
+
+    The deformation is the mask's mean of the motions: on its own it says only in which direction the mean is
+    wrong. This says for every place which candidates are right there.
+
+    Args:
+        motions: Bx(K+1)xhxwx2 candidates.
+        log_mask: Bx(K+1)xhxw.
+        flow: Bxhxwx2, the truth.
+        weight: Bx1xhxw.
+    """
+    wrong = (motions - flow[:, None]).abs().mean(-1).clamp(max=0.5)
+    likely = torch.logsumexp(log_mask - wrong / _DOUBT, dim=1, keepdim=True)
+    return -(likely * weight).sum() / weight.sum()
 
 
 def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torch.Generator) -> Tensor:
@@ -45,10 +85,16 @@ def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str,
     """The deformation against the true flow, mostly where it shows; the occlusion map against visibility."""
     weight = weight * (0.2 + 0.8 * pairs.visible) * pairs.inside
     wrong = (motion.deformation - pairs.flow).abs().mean(-1, keepdim=True).permute(0, 3, 1, 2)
-    occlusion = F.binary_cross_entropy(
-        motion.occlusion_map.clamp(1e-4, 1 - 1e-4), pairs.visible, weight=pairs.inside
-    )
-    return {"deformation": (wrong * weight).sum() / weight.sum(), "occlusion": occlusion}
+    return {
+        "deformation": (wrong * weight).sum() / weight.sum(),
+        "occlusion": occlusion_loss(motion, pairs),
+    }
+
+
+def occlusion_loss(motion: DenseMotion, pairs: Pairs) -> Tensor:
+    """The occlusion map against visibility, as cross entropy."""
+    occlusion = motion.occlusion_map.clamp(1e-4, 1 - 1e-4)
+    return F.binary_cross_entropy(occlusion, pairs.visible, weight=pairs.inside)
 
 
 def attention(pairs: Pairs, parts: list[int]) -> Tensor:

@@ -14,7 +14,7 @@ from ..network import DenseMotion, Discriminator, Keypoints
 from . import losses
 from .appearance import degraded, recoloured
 from .data import Pairs
-from .precision import in_bfloat16
+from .mixed import in_half
 
 
 class Objective:
@@ -43,36 +43,74 @@ class Objective:
         for network in (self.generator, self.detector, discriminator):
             network.to(device, memory_format=torch.channels_last)
         if settings["bfloat16"]:
-            in_bfloat16(model, device)
+            in_half(model, device, torch.bfloat16)
         self.motion = nn.ModuleList([self.detector, self.dense])
         self.painter = nn.ModuleList(m for m in self.generator.children() if m is not self.dense)
         # The same detector, for pictures that are scaled down already.
         self.small_detector = copy.copy(self.detector)
         self.small_detector._modules = {**self.detector._modules, "down": nn.Identity()}
 
+    def landmark_terms(self, pairs: Pairs, rng: torch.Generator) -> dict[str, Tensor]:
+        """The keypoint detector's terms for small pictures, each in colours of its own."""
+        views = torch.cat([recoloured(pairs.source, rng), recoloured(pairs.driving, rng)])
+        return self._found(pairs, degraded(views, rng), rng)[0]
+
     def motion_terms(self, pairs: Pairs, rng: torch.Generator) -> dict[str, Tensor]:
-        """The motion's terms for small pictures, each in colours of its own."""
+        """The dense motion network's terms for small pictures; the detector only answers.
+
+        The 7x7 convolutions that end the network cost more than the rest of it: the loss is taken on a window.
+        """
         source, driving = recoloured(pairs.source, rng), recoloured(pairs.driving, rng)
-        return self._motion(pairs, source, driving, rng)[0]
+        origin, target = self._looked_at(source, driving, rng)
+        motions, features = self.dense.candidates(source.contiguous(), target, origin)
+        h, w = features.shape[2:]
+        side = min(self.settings["motion"]["window"], h, w)
+        y = int(torch.randint(h - side + 1, (), generator=rng))
+        x = int(torch.randint(w - side + 1, (), generator=rng))
+        rows, columns = slice(y, y + side), slice(x, x + side)
+        # The heads pad by 3 themselves; what they see beyond the window is what they would see anyway.
+        around = F.pad(features, [3] * 4)[:, :, y : y + side + 6, x : x + side + 6]
+        around = around.contiguous(memory_format=torch.channels_last)
+        inner = slice(3, 3 + side)
+        log_mask = self.dense.mask(around)[:, :, inner, inner].log_softmax(1)
+        occlusion = self.dense.occlusion(around)[:, :, inner, inner].sigmoid()
+        motions = motions[:, :, rows, columns]
+        mask = log_mask.exp()
+        motion = DenseMotion((motions * mask[..., None]).sum(1), occlusion, mask)
+        require_finite(motion.deformation)
+        weight = losses.attention(pairs, self.parts)[:, :, rows, columns]
+        window = pairs.window(rows, columns)
+        terms = losses.dense_losses(motion, window, weight)
+        terms["choice"] = losses.choice_loss(
+            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.visible) * window.inside
+        )
+        return terms
 
     def picture_terms(self, pairs: Pairs, rng: torch.Generator, adversarial: float) -> dict[str, Tensor]:
-        """The motion's and the picture's terms for whole pictures; against the discriminator if `adversarial`
+        """The picture's terms for whole pictures; against the discriminator if `adversarial`.
 
+        The motion networks have learned what they can from the truth; of them only the occlusion map goes on.
         The adversarial terms are multiplied by `adversarial`, in [0, 1].
         """
         pairs = self.same_colours(pairs, rng)
         small = self.dense.down(pairs.source)
         driving = recoloured(self.dense.down(pairs.driving), rng, 0.7)
-        terms, motion = self._motion(pairs, small, driving, rng)
+        with torch.no_grad():
+            origin, target = self._looked_at(small, driving, rng)
+            motions, features = self.dense.candidates(small.contiguous(), target, origin)
+            mask = self.dense.mask(features).softmax(1)
+            deformation = (motions * mask[..., None]).sum(1)
+        occlusion = self.dense.occlusion(features).sigmoid()
         # Some pairs are warped by the true flow: errors of the flow would teach the generator to blur.
         chance = torch.rand(len(small), 1, 1, 1, generator=rng).to(small)
         known = (chance < self.settings["picture"]["true_flow"]) & (pairs.visible.permute(0, 2, 3, 1) > 0.5)
-        way = motion._replace(deformation=torch.where(known, pairs.flow, motion.deformation))
+        motion = DenseMotion(torch.where(known, pairs.flow, deformation), occlusion, mask)
         source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
-        prediction = self.generator.decode(source, way)
+        prediction = self.generator.decode(source, motion)
         weight = losses.attention(pairs, self.parts)
-        terms["picture"] = losses.picture_loss(prediction, pairs.driving, weight)
-        del terms["occlusion"]  # it has decided; now it serves the picture
+        terms = {"picture": losses.picture_loss(prediction, pairs.driving, weight)}
+        # It has learned what is hidden; from here on it serves the picture above all.
+        terms["occlusion"] = 0.1 * losses.occlusion_loss(motion, pairs)
         if adversarial > 0:
             terms |= self._against(pairs, prediction, adversarial, rng)
         return terms
@@ -83,21 +121,31 @@ class Objective:
         pairs.source, pairs.driving = both.chunk(2, dim=3)
         return pairs
 
-    def _motion(
-        self, pairs: Pairs, source: Tensor, driving: Tensor, rng: torch.Generator
-    ) -> tuple[dict[str, Tensor], DenseMotion]:
-        """The motion between small pictures, and what is wrong with it. Raises `NotFinite`."""
+    @torch.no_grad()
+    def _looked_at(
+        self, source: Tensor, driving: Tensor, rng: torch.Generator
+    ) -> tuple[Keypoints, Keypoints]:
+        """The detector's keypoints of small pictures. Raises `NotFinite`."""
         views = degraded(torch.cat([source, driving]), rng)
         found = self.small_detector(views.contiguous(memory_format=torch.channels_last))
         require_finite(*found)
-        origin, target = found[: len(source)], found[len(source) :]
-        # The keypoints have landmarks of their own to learn from: no gradient has to cross the warps.
-        motion = self.dense.from_small(source.contiguous(), _detached(target), _detached(origin))
-        require_finite(motion.deformation, motion.occlusion_map)
-        terms = losses.keypoint_losses(target, origin, pairs)
+        return found[: len(source)], found[len(source) :]
+
+    def _found(
+        self, pairs: Pairs, views: Tensor, rng: torch.Generator
+    ) -> tuple[dict[str, Tensor], Keypoints, Keypoints]:
+        """The detector's terms, and its keypoints, for the sources and then the driving frames in `views`."""
+        features = self.detector.predictor(views.contiguous(memory_format=torch.channels_last))
+        log_heatmaps = self.detector.log_heatmaps(features)
+        found = self.detector.keypoints(features, log_heatmaps.exp())
+        require_finite(*found)
+        origin, target = found[: len(pairs.source)], found[len(pairs.source) :]
+        terms = losses.keypoint_losses(target, origin, pairs, self.parts)
+        terms["heatmap"] = losses.heatmap_loss(
+            log_heatmaps, torch.cat([pairs.origin, pairs.target]), self.parts
+        )
         terms["jacobian"] = losses.jacobian_loss(target, origin, pairs, rng)
-        terms |= losses.dense_losses(motion, pairs, losses.attention(pairs, self.parts))
-        return terms, motion
+        return terms, origin, target
 
     def _against(
         self, pairs: Pairs, prediction: Tensor, strength: float, rng: torch.Generator
@@ -132,7 +180,3 @@ def require_finite(*values: Tensor) -> None:
     """Raises `NotFinite` where a value is not a number."""
     if not all(torch.isfinite(value).all() for value in values):
         raise NotFinite
-
-
-def _detached(keypoints: Keypoints) -> Keypoints:
-    return Keypoints(*(value.detach() for value in keypoints))

@@ -1,39 +1,36 @@
-"""Training by the clock: first the motion alone on small pictures, then the pictures with it.
+"""The loop of every training: how long it runs, and what it keeps. What is learnt is a course's.
 
-The motion networks look at 64x64 pictures, which makes them cheap to train; what they learn is supervised by
-the data (landmarks, flow, visibility). The generator then learns to pass what is visible through and to paint
-the rest. Many of its pairs are warped by the true flow: an error of the flow would teach it to blur.
+A training that was killed goes on from its last checkpoint as if it had never stopped; limited by steps, with
+the same numbers to the last bit on the same machine.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import models
 from ..errors import UserError
-from ..files import replacing, writing
-from ..network import Discriminator
-from .data import Clips, Pairs
-from .objective import NotFinite, Objective, require_finite
+from ..files import writing
+from . import checkpoint
+from .average import Average
+from .checkpoint import Checkpoint
+from .course import Course, Limit, Setting
+from .descent import Descent
+from .log import Log
+from .objective import NotFinite, require_finite
+from .parallel import Group, joined, share_statistics
 from .pictures import save_grid
-from .precision import recalibrate
-from .settings import training_settings
-from .transparent import make_transparent
+from .settings import build_course, decided_precision, training_settings
 
-CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.csv", "model.safetensors"
-_CALIBRATION = 60  # batches
-_TYPICAL = 20  # pictures
-_TERMS = ("keypoints", "keypoint_motion", "jacobian", "deformation", "occlusion")
-_TERMS += ("picture", "adversarial", "feature_matching", "discriminator")
+MODEL = "model.safetensors"
 
 
 def train(
@@ -41,334 +38,271 @@ def train(
     data: Path,
     output: Path,
     *,
-    minutes: float,
-    seed: int = 0,
-    resume: bool = False,
+    minutes: float | None = None,
     steps: int | None = None,
-    device: str = "cpu",
+    epochs: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    seed: int = 0,
+    workers: int | None = None,
+    resume: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train the model that `config` describes on the clips of `data` (or `data`/train, shown on `data`/test).
+    """Train the model that `config` describes, on videos or on rendered clips, as its `train_params` ask for.
 
-    Writes to `output`, now and then and at the end: `checkpoint.pt` (all that resuming needs),
-    `model.safetensors` (fp16), `log.csv`, and `pairs-NNNNNN.png`.
+    Writes to `output`, now and then and at the end: the checkpoint (all that resuming needs),
+    `model.safetensors` (fp16; the averaged weights where there is an average), `log.csv` with event files for
+    TensorBoard, and `pairs-NNNNNNN.png`. Under torchrun all its processes train together.
 
     Args:
-        minutes: of training in all, earlier sittings included.
+        minutes, steps, epochs: of training in all, earlier sittings included; at most one is given, and without
+            any the configuration decides.
+        precision: auto, fp32, bf16 or fp16.
+        workers: threads or processes that help; None where the course may choose.
         resume: go on from the checkpoint in `output`.
-        steps: of training in all, in place of `minutes`.
         say: takes a line of progress now and then.
 
     Returns the model's file. Raises `UserError`.
     """
-    trainer = Trainer(config, data, output, minutes=minutes, seed=seed, steps=steps, device=device, say=say)
-    if resume:
-        trainer.restore()
-    elif (output / CHECKPOINT).exists():
-        raise UserError(
-            "output",
-            f"{output} holds the checkpoint of an earlier training.",
-            "Continue it with --resume, or choose another folder.",
+    training_settings(config)
+    require_one(minutes, steps, epochs)
+    if workers is not None and workers < 0:
+        raise UserError("arguments", f"There cannot be {workers} workers.", "Give a number from 0.")
+    if not resume:
+        checkpoint.require_none(output)
+    with joined(device) as group:
+        precision = decided_precision(config, precision, group.device)
+        setting = Setting(
+            config, data, output, group.device, precision, seed, workers, group.rank, group.world
         )
-    trainer.run()
-    return output / MODEL
+        torch.manual_seed(seed)
+        course = build_course(setting)
+        try:
+            limit = _limit(course, minutes, steps, epochs)
+            trainer = Trainer(course, setting, limit, say)
+            if resume:
+                trainer.restore()
+            return trainer.run()
+        finally:
+            course.close()
+
+
+def require_one(*limits: float | None) -> None:
+    """Raises `UserError` where more than one is given, or one that is no length of a training."""
+    given = [limit for limit in limits if limit is not None]
+    if len(given) > 1:
+        raise UserError("arguments", "Minutes, steps and epochs exclude each other.", "Give one of them.")
+    if given and not 0 < given[0] < math.inf:
+        raise UserError("arguments", f"One cannot train for {given[0]:g}.", "Give a number above 0.")
+
+
+def _limit(course: Course, minutes: float | None, steps: int | None, epochs: int | None) -> Limit:
+    if epochs is not None:
+        if course.epoch is None:
+            raise UserError(
+                "arguments", "There are no epochs in rendered clips.", "Give --minutes or --steps."
+            )
+        return Limit(steps=epochs * course.epoch)
+    return course.limit if minutes is None and steps is None else Limit(steps, minutes)
 
 
 class Trainer:
-    """One training: networks, optimizers, data, how much of the time is spent. Arguments as for `train`."""
+    """One training of a course.
+
+    Args:
+        course: built from `setting`.
+        limit: how long to train in all; the course's own where it is None.
+        say: takes a line of progress now and then.
+    """
 
     def __init__(
-        self,
-        config: dict,
-        data: Path,
-        output: Path,
-        *,
-        minutes: float,
-        seed: int,
-        steps: int | None,
-        device: str,
-        say: Callable[[str], None],
+        self, course: Course, setting: Setting, limit: Limit | None = None, say: Callable[[str], None] = print
     ):
-        torch.manual_seed(seed)
-        self.rng = torch.Generator().manual_seed(seed)
-        self.config, self.output, self.say, self.seed = config, output, say, seed
-        self.device = torch.device(device)
-        self.limit, self.by_steps = (minutes * 60, False) if steps is None else (steps, True)
-        self.step, self.spent = 0, 0.0
-        self.prepared: set[str] = set()  # what has been done between the two parts of a training
-        self.rows: list[dict] = []  # of the log, not yet written
-        self.settings = training_settings(config)
-        self.model = models.build(config)
-        folder = data / "train" if (data / "train").is_dir() else data
-        self.clips = Clips(folder, self.model.num_kp)
-        self.clips.grow()
-        self.clips.require()
-        self._build(config)
-        self.shown = self._shown(data / "test")
+        self.course, self.setting, self.output = course, setting, setting.output
+        self.limit = limit or course.limit
+        self.group = Group(setting.rank, setting.world, setting.device)
+        self.say = say
+        self.rng = torch.Generator().manual_seed(setting.seed)
+        self.step, self.spent = 0, 0.0  # steps and seconds
+        self.average = Average(course.model, course.average) if course.average else None
+        first = ("step", "seconds") if course.epoch is None else ("step", "epoch", "seconds")
+        self.log = Log(self.output, (*first, *course.columns))
+        self.group.equalise(course.networks.values())
+        if setting.world > 1 and course.whole_statistics:
+            for network in course.networks.values():
+                share_statistics(network)
+        self.descent = Descent(course, self.group, setting.precision)
 
-    def _build(self, config: dict) -> None:
-        words = ("eye", "mouth", "lip")
-        parts = [i for i, name in enumerate(self.clips.names) if name.split("_")[0] in words]
-        try:
-            self.discriminator = Discriminator(**config["model_params"]["discriminator_params"])
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                "model",
-                f"The configuration has no right discriminator_params ({error}).",
-                "See configs/starter.yaml.",
-            ) from error
-        self.objective = Objective(self.model, self.discriminator, self.settings, parts, self.device)
-        self.motion, self.painter = self.objective.motion, self.objective.painter
-        self.optimizers = {
-            "motion": torch.optim.Adam(self.motion.parameters(), betas=(0.9, 0.99)),
-            "picture": torch.optim.Adam(self.painter.parameters(), betas=(0.9, 0.99)),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99)),
-        }
-        workers = self.settings["workers"]
-        threads = max(1, torch.get_num_threads() // workers)
-        self.pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,))
+    # --- the loop ---------------------------------------------------------------------------------
 
-    def _shown(self, test: Path) -> Pairs:
-        clips = self.clips
-        if test.is_dir():
-            clips = Clips(test, self.model.num_kp)
-            clips.grow(6)
-        picks = [(clip, 1, 0) for clip in (clips.clips or self.clips.clips)[:6]]
-        return self._moved(clips.pairs(picks, None, small=False))
-
-    # --- the course of a training -----------------------------------------------------------------
-
-    @property
-    def progress(self) -> float:
-        """How much of the training is done, in [0, 1]."""
-        return min(1.0, (self.step if self.by_steps else self.spent) / self.limit)
-
-    def run(self) -> None:
-        """Train to the end. Raises `UserError`."""
+    def run(self) -> Path:
+        """Train to the end. Returns the model's file. Raises `UserError`."""
         with writing(self.output):
             self.output.mkdir(parents=True, exist_ok=True)
-        share = self.settings["motion"]["share"]
-        started, saved = time.monotonic() - self.spent, self.spent
-        while (progress := self.progress) < 1:
-            if self.step % 40 == 0:
-                self.clips.grow(40)
-            if progress < share:
-                terms = self.motion_step(progress / share)
-            else:
-                terms = self.picture_step((progress - share) / (1 - share))
-            self.step += 1
-            self.spent = time.monotonic() - started
-            self.rows.append(
-                {"step": self.step, "seconds": f"{self.spent:.1f}", "clips": len(self.clips), **terms}
-            )
-            if self.spent - saved > 60 * self.settings["save_minutes"]:
-                self.save()
-                saved = self.spent
-        self.settle()
-        self.save()
-        self.pool.shutdown()
-
-    def motion_step(self, progress: float) -> dict[str, float]:
-        """One step of the keypoint detector and the dense motion network, on small pictures."""
-        self.motion.train()
-        settings = self.settings["motion"]
-        rate = settings["rate"] * _warm(self.step / 100) * (0.15 + 0.85 * _cosine(progress))
-        return self._descend(
-            lambda rng: self.objective.motion_terms(self._pairs("motion", rng), rng), {"motion": rate}
-        )
-
-    def picture_step(self, progress: float) -> dict[str, float]:
-        """One step of all networks on whole pictures, the motion networks gently.
-
-        Batch norm's statistics are fixed from here on: those of a few pictures would hide from the generator
-        how bright and how colourful each of them is.
-        """
-        settings = self.settings["picture"]
-        self.settle()
-        self.start_painting()
-        self.motion.eval()
-        self.painter.eval()
-        begun = progress - settings["adversarial_from"]
-        adversarial = _warm(begun * 20) if begun > 0 else 0.0
-        rates = {
-            "motion": self.settings["motion"]["rate"] * 0.15 * _cosine(progress),
-            "picture": settings["rate"] * _warm(progress * 100) * (0.02 + 0.98 * _cosine(progress)),
-        }
-        if adversarial:
-            rates["discriminator"] = settings["rate"] * _cosine(progress)
-        return self._descend(
-            lambda rng: self.objective.picture_terms(self._pairs("picture", rng), rng, adversarial), rates
-        )
-
-    def settle(self) -> None:
-        """Fix the motion networks' batch norm statistics to those of their weights by now."""
-        if "motion" in self.prepared:
-            return
-
-        def motion() -> None:
-            self.objective.motion_terms(self._pairs("motion", self.rng), self.rng)
-
-        self.motion.eval()
-        batches = min(_CALIBRATION, 2 + self.step // 4)
-        recalibrate(self.objective.detector, motion, batches)  # first: the other sees what it answers
-        recalibrate(self.objective.dense, motion, batches)
-        self.prepared.add("motion")
-
-    def start_painting(self) -> None:
-        """Let the generator begin as one that shows the source."""
-        if "painter" in self.prepared:
-            return
-        objective = self.objective
-        with torch.no_grad():
-            # A map that is in doubt would dim all features: from here on it decides.
-            objective.dense.occlusion.weight.mul_(3)
-            objective.dense.occlusion.bias.mul_(3).add_(2)
-            pairs = self._moved(self.clips.draw(_TYPICAL, self.rng, small=False))
-            pairs = objective.same_colours(pairs, self.rng)
-            origin, target = objective.detector(pairs.source), objective.detector(pairs.driving)
-            occlusion = objective.dense(pairs.source, target, origin).occlusion_map
-            make_transparent(objective.generator, pairs.source, occlusion, self.rng)
-        self.optimizers["picture"].state.clear()
-        self.prepared.add("painter")
-
-    # --- parts of a step --------------------------------------------------------------------------
-
-    def _pairs(self, phase: str, rng: torch.Generator) -> Pairs:
-        count = max(1, self.settings[phase]["pairs"] // self.settings["workers"])
-        return self._moved(self.clips.draw(count, rng, small=phase == "motion"))
-
-    def _moved(self, pairs: Pairs) -> Pairs:
-        return Pairs(**{name: value.to(self.device) for name, value in vars(pairs).items()})
-
-    def _descend(
-        self, terms_of: Callable[[torch.Generator], dict[str, Tensor]], rates: dict[str, float]
-    ) -> dict[str, float]:
-        """One step of the named optimizers, at these rates; returns the terms' values.
-
-        Every worker takes a share of the batch: on a busy machine whole shares in parallel waste less than
-        each operation in parallel does. Raises `UserError` where the loss is not a number.
-        """
-        parameters = {name: self.optimizers[name].param_groups[0]["params"] for name in rates}
-        trained = [p for name, group in parameters.items() if name != "discriminator" for p in group]
-        weights, workers = self.settings["weights"], self.settings["workers"]
-        for name in rates:
-            self.optimizers[name].zero_grad()
-
-        def share(seed: int) -> dict[str, float]:
-            terms = terms_of(torch.Generator().manual_seed(seed))
-            total = sum(weights[name] * term for name, term in terms.items() if name in weights) / workers
-            require_finite(total)
-            if "discriminator" in terms:
-                own = terms["discriminator"] / workers
-                require_finite(own)
-                own.backward(inputs=parameters["discriminator"], retain_graph=True)
-            total.backward(inputs=trained)
-            return {name: term.item() for name, term in terms.items()}
-
-        seeds = torch.randint(2**62, (workers,), generator=self.rng).tolist()
+        if self.setting.rank == 0:
+            self.log.begin(self.step)
+        self._tell_news()
+        started = time.monotonic() - self.spent
+        saved = self.step, self.spent
         try:
-            values = list(self.pool.map(share, seeds))
-            norms = [nn.utils.clip_grad_norm_(group, self.settings["clip"]) for group in parameters.values()]
-            require_finite(*norms)
+            while (progress := self.limit.reached(self.step, self.spent)) < 1:
+                values = self._descend(progress)
+                self.step += 1
+                self.spent = self.group.first(time.monotonic() - started)
+                if self.setting.rank == 0:
+                    self._note(values)
+                if self.course.save_every.reached(self.step - saved[0], self.spent - saved[1]) >= 1:
+                    self.save()
+                    saved = self.step, self.spent
+            self.course.finish(self.step, self.rng)
+            self.save()
         except (NotFinite, torch.linalg.LinAlgError) as error:  # the latter: a Jacobian without an inverse
-            kept = (self.output / CHECKPOINT).exists()
-            last = f"The last good weights are in {self.output}" if kept else "Nothing was saved yet"
-            raise UserError(
-                "model",
-                f"Training stopped at step {self.step + 1}: the loss is not a number.",
-                f"{last}; lower the rates in train_params and go on.",
-            ) from error
-        for name, rate in rates.items():
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = rate
-            self.optimizers[name].step()
-        return {name: round(sum(v[name] for v in values) / workers, 5) for name in values[0]}
+            raise self._stopped() from error
+        finally:
+            self.descent.close()
+            self.course.close()
+        return self.output / MODEL
+
+    def _note(self, values: dict[str, float]) -> None:
+        row = {"step": self.step, "seconds": round(self.spent, 1), **values}
+        if self.course.epoch is not None:
+            row["epoch"] = (self.step - 1) // self.course.epoch
+        self.log.add(row)
+
+    def _descend(self, progress: float) -> dict[str, float]:
+        """One step; returns the terms' values. Raises `NotFinite`."""
+        if self.course.begin(self.step, progress, self.rng):
+            self.group.equalise(self.course.networks.values())
+            if self.average:
+                self.average.restart()
+        values = self.descent.step(self.step, progress, self.rng)
+        if self.average:
+            self.average.update()
+        return values
+
+    def _stopped(self) -> UserError:
+        if self.setting.rank == 0:
+            self.log.flush()
+        kept = checkpoint.there_is_one(self.output)
+        last = f"The last good weights are in {self.output}" if kept else "Nothing was saved yet"
+        return UserError(
+            "model",
+            f"Training stopped at step {self.step + 1}: the loss is not a number.",
+            f"{last}; lower the rates in train_params and go on.",
+        )
 
     # --- what is kept -----------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write checkpoint, model, log and pictures, each complete or not at all. Raises `UserError`."""
-        state = {
-            "config": json.dumps(self.config),
-            "step": self.step,
-            "spent": self.spent,
-            "prepared": sorted(self.prepared),
-            "rng": self.rng.get_state(),
-            "discriminator": self.discriminator.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            **{part: getattr(self.model, part).state_dict() for part in models.PARTS},
-        }
-        with replacing(self.output / CHECKPOINT) as temporary:
-            torch.save(state, temporary)
-        metadata = {
-            "trained": f"{self.step} steps in {self.spent / 60:.0f} minutes on {len(self.clips)} clips",
-            "seed": str(self.seed),
-            "landmarks": ",".join(self.clips.names),
-        }
-        models.save(self.output / MODEL, self.model, metadata, half=True)
-        self._log()
-        self.motion.eval()
-        self.painter.eval()
-        save_grid(self.output / f"pairs-{self.step:06d}.png", self.model, self.shown)
+        """Write log, checkpoint, model and pictures, each complete or not at all.
 
-    def _log(self) -> None:
-        path = self.output / LOG
-        with writing(path):
-            new = not path.exists()
-            with open(path, "a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, ["step", "seconds", "clips", *_TERMS], restval="")
-                if new:
-                    writer.writeheader()
-                writer.writerows(self.rows)
-        recent = self.rows[-50:]
-        means = {
-            name: sum(row[name] for row in recent if name in row) / count
-            for name in _TERMS
-            if (count := sum(name in row for row in recent))
+        Raises:
+            UserError: the disk is full, or refuses.
+            NotFinite: the last step has made the weights no numbers; nothing was written then.
+        """
+        if self.setting.rank != 0:
+            return
+        weights = self._weights()
+        require_finite(*weights.values())
+        recent = self.log.flush()  # first: what a resumed training finds of later steps, it drops
+        checkpoint.write(self.output, Checkpoint(self.step, weights, self._state()))
+        metadata = {
+            "trained": f"{self.step} steps in {self.spent / 60:.0f} minutes",
+            "seed": str(self.setting.seed),
+            **self.course.about(),
         }
-        words = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        self.say(f"step {self.step}  {self.spent / 60:.1f} min  {len(self.clips)} clips  {words}")
-        for name, why in self.clips.skipped.items():
-            self.say(f"skipped {name}: {why}")
-        self.clips.skipped.clear()
-        self.rows.clear()
+        with self._exported():
+            models.save(self.output / MODEL, self.course.model, metadata, half=True)
+            if shown := self.course.shown():
+                save_grid(self.output / f"pairs-{self.step:07d}.png", self.course.model, shown)
+        self.say(f"step {self.step}  {self.spent / 60:.1f} min  {recent}")
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        if self.setting.rank == 0:
+            for line in self.course.news():
+                self.say(line)
+
+    def _weights(self) -> dict[str, Tensor]:
+        networks = self.course.networks.items()
+        weights = {
+            f"{name}.{key}": v for name, network in networks for key, v in network.state_dict().items()
+        }
+        averaged = self.average.tensors if self.average else {}
+        return weights | {f"average.{key}": value for key, value in averaged.items()}
+
+    def _state(self) -> dict[str, object]:
+        return {
+            "config": json.dumps(self.setting.config),
+            "spent": self.spent,
+            "rng": self.rng.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.setting.device.type == "cuda" else None,
+            "optimizers": {
+                name: optimizer.state_dict() for name, optimizer in self.course.optimizers.items()
+            },
+            "scaler": self.descent.scaler.state_dict(),
+            "averaged": self.average.count if self.average else 0,
+            "course": self.course.state(),
+        }
+
+    @contextmanager
+    def _exported(self) -> Iterator[None]:
+        """Let the model be as it is given away: in evaluation mode, with the averaged weights."""
+        networks = [getattr(self.course.model, part) for part in models.PARTS]
+        modes = [(module, module.training) for network in networks for module in network.modules()]
+        with ExitStack() as stack:
+            if self.average:
+                stack.enter_context(self.average.in_place())
+            for network in networks:
+                network.eval()
+            try:
+                yield
+            finally:
+                for module, mode in modes:
+                    module.training = mode
 
     def restore(self) -> None:
         """Go on from the checkpoint in the output folder. Raises `UserError`."""
-        path = self.output / CHECKPOINT
-        if not path.is_file():
-            raise UserError(
-                "output", f"There is no checkpoint to resume in {self.output}.", "Train without --resume."
-            )
+        found = checkpoint.read(self.output, self.setting.device)
+        state = found.state
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            if json.loads(state["config"])["model_params"] != self.config["model_params"]:
+            if json.loads(state["config"])["model_params"] != self.setting.config["model_params"]:
                 raise UserError(
                     "model",
-                    f"{path} is the checkpoint of another configuration.",
+                    f"{self.output} holds the checkpoint of another configuration.",
                     "Resume with the configuration it was begun with.",
                 )
-            for part in models.PARTS:
-                getattr(self.model, part).load_state_dict(state[part])
-            self.discriminator.load_state_dict(state["discriminator"])
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
-            self.rng.set_state(state["rng"].cpu())
-            self.step, self.spent = state["step"], state["spent"]
-            self.prepared = set(state["prepared"])
+            self._load(found)
         except UserError:
             raise
-        except Exception as error:  # damaged pickles fail in as many ways as there are bytes
+        except Exception as error:
             raise UserError(
-                "output", f"{path} is damaged and cannot be resumed.", "Train into another folder."
+                "output",
+                f"The checkpoint in {self.output} is of another kind of training ({error}).",
+                "Resume it as it was begun, or train into another folder.",
             ) from error
 
+    def _load(self, found: Checkpoint) -> None:
+        state = found.state
+        for name, network in self.course.networks.items():
+            network.load_state_dict(_within(found.weights, name))
+        for name, optimizer in self.course.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self.average and (averaged := _within(found.weights, "average")):
+            self.average.restore(averaged, state["averaged"])
+        elif self.average:
+            self.average.restart()
+        if state["scaler"] and self.descent.scaler.is_enabled():
+            self.descent.scaler.load_state_dict(state["scaler"])
+        self.course.load_state(state["course"])
+        self.rng.set_state(state["rng"].cpu())
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if state["cuda_rng"] is not None and self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        self.step, self.spent = found.step, state["spent"]
 
-def _cosine(progress: float) -> float:
-    """From 1 down to 0 as `progress` goes from 0 to 1."""
-    return (1 + math.cos(math.pi * min(progress, 1))) / 2
 
-
-def _warm(progress: float) -> float:
-    """From nearly 0 up to 1, where it stays."""
-    return min(1.0, progress + 0.01)
+def _within(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors of one part, by their names within it."""
+    return {key.removeprefix(f"{part}."): v for key, v in tensors.items() if key.startswith(f"{part}.")}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..network import Generator, resized
 from ..network.layers import SameBlock
-from .precision import recalibrate
+from .calibration import recalibrate
 
 _LINES = torch.tensor([[0.0, 1.0, 0.0], [-0.5, 0.5, 0.0], [0.0, -0.5, 0.5]])  # itself, and two differences
 _SAMPLES = 3000  # places in each picture that the least squares see
@@ -57,14 +57,14 @@ def make_transparent(generator: Generator, pictures: Tensor, occlusion: Tensor, 
 
     for block in generator.up_blocks[:-1]:
         larger = F.interpolate(out, scale_factor=2)
-        _solve(block.conv, larger, levels.pop()[:, : block.conv.out_channels], shown, rng)
+        solve(block.conv, larger, levels.pop()[:, : block.conv.out_channels], shown, rng)
         out = block(out)
     last = generator.up_blocks[-1]
-    _solve(last.conv, F.interpolate(out, scale_factor=2), pictures, shown, rng)
+    solve(last.conv, F.interpolate(out, scale_factor=2), pictures, shown, rng)
     _bend(last, colours)
     truth = pictures.clamp(0.02, 0.98)
     slope = (truth * (1 - truth)).mean(1, keepdim=True)  # of the sigmoid
-    _solve(generator.final, last(out), truth.logit(), resized(shown, truth.shape[2:]) * slope, rng)
+    solve(generator.final, last(out), truth.logit(), resized(shown, truth.shape[2:]) * slope, rng)
 
 
 def _keep(block: SameBlock, colours: int, kept: int) -> int:
@@ -83,14 +83,18 @@ def _keep(block: SameBlock, colours: int, kept: int) -> int:
     return len(plans)
 
 
-def _solve(conv: nn.Conv2d, inputs: Tensor, target: Tensor, weight: Tensor, rng: torch.Generator) -> None:
+def solve(conv: nn.Conv2d, inputs: Tensor, target: Tensor, weight: Tensor, rng: torch.Generator) -> None:
     """The first channels of `conv` such that they answer `target` to `inputs` (weighted ridge regression)."""
     weight = resized(weight, target.shape[2:])
     size = conv.kernel_size[0]
+    around = torch.arange(size, device=inputs.device)
     rows, answers = [], []
     for i in range(len(inputs)):
         chosen = torch.randint(target[i, 0].numel(), (_SAMPLES,), generator=rng).to(inputs.device)
-        row = F.unfold(inputs[i : i + 1], size, padding=size // 2)[0][:, chosen].T
+        y, x = chosen // target.shape[3], chosen % target.shape[3]
+        padded = F.pad(inputs[i], [size // 2] * 4)
+        patches = padded[:, y[:, None, None] + around[:, None], x[:, None, None] + around]
+        row = patches.transpose(0, 1).flatten(1)
         row = torch.cat([row, row.new_ones(_SAMPLES, 1)], dim=1)
         scale = weight[i].flatten()[chosen, None]
         rows.append(row * scale)

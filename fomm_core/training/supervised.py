@@ -1,0 +1,206 @@
+"""The course on rendered clips, whose motion is known: landmarks, then motion, then pictures.
+
+The motion networks look at 64x64 pictures, which makes them cheap to train; what they learn is supervised by
+the data: first the keypoint detector by landmarks and the flow around them, then, on its keypoints, the dense
+motion network by flow and visibility. The generator at last learns to pass what is visible through and to paint
+the rest. Many of its pairs are warped by the true flow: an error of the flow would teach it to blur.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from .. import models
+from .calibration import recalibrate
+from .course import Course, Limit, Setting, Shown, Terms, cosine, warm
+from .data import Clips, Pairs
+from .objective import Objective
+from .self_supervised import build_discriminator
+from .transparent import make_transparent
+
+_CALIBRATION = 60  # batches
+_TYPICAL = 20  # pictures
+_SHOWN = 6  # pairs
+_GROWTH = 40  # clips, and as many steps between two looks at the folder
+_LEAST = {"landmarks": 0.1, "motion": 0.1, "picture": 0.02}  # of a part's rate, at its end
+
+
+class Supervised(Course):
+    """Training on the clips of `setting.data` (or its `train`; shown on its `test`), by the clock.
+
+    Raises:
+        UserError: there are no clips, they do not fit the model, or they cannot be trained on as asked.
+    """
+
+    columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "choice", "occlusion")
+    columns += ("picture", "adversarial", "feature_matching", "discriminator")
+
+    def __init__(self, setting: Setting, model: models.Model | None = None):
+        self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}
+        self.world, self.device = setting.world, setting.device
+        self.shares = setting.workers or self.settings["workers"]
+        self.clip, self.average = self.settings["clip"], self.settings.get("average")
+        self.limit, self.save_every = Limit(minutes=60), Limit(minutes=self.settings["save_minutes"])
+        self.model = model or models.build(setting.config)
+        data = setting.data
+        self.clips = Clips(data / "train" if (data / "train").is_dir() else data, self.model.num_kp)
+        self.clips.grow()
+        self.clips.require()
+        self._told = 0  # clips
+        self._prepared: set[str] = set()  # what has been done between the parts
+        self._one_at_a_time = threading.Lock()
+        self._build(setting.config)
+        self._pairs_shown = self._choose_shown(setting)
+
+    def _build(self, config: dict) -> None:
+        words = ("eye", "mouth", "lip")
+        parts = [i for i, name in enumerate(self.clips.names) if name.split("_")[0] in words]
+        discriminator = build_discriminator(config)
+        self.objective = Objective(self.model, discriminator, self.settings, parts, self.device)
+        self._teach = {"landmarks": self.objective.landmark_terms, "motion": self.objective.motion_terms}
+        self.networks = {part: getattr(self.model, part) for part in models.PARTS}
+        self.networks["discriminator"] = discriminator
+        dense, painter = self.objective.dense, self.objective.painter
+        # The occlusion map learns what is hidden with the motion, and then to serve the picture.
+        trained = {
+            "landmarks": self.objective.detector.parameters(),
+            "motion": dense.parameters(),
+            "picture": [*painter.parameters(), *dense.occlusion.parameters()],
+        }
+        self.optimizers = {
+            **{part: torch.optim.Adam(p, betas=(0.9, 0.99)) for part, p in trained.items()},
+            "discriminator": torch.optim.Adam(discriminator.parameters(), betas=(0.5, 0.99)),
+        }
+
+    def _choose_shown(self, setting: Setting) -> Pairs:
+        clips = self.clips
+        if (setting.data / "test").is_dir():
+            clips = Clips(setting.data / "test", self.model.num_kp)
+            clips.grow(_SHOWN)
+        picks = [(clip, 1, 0) for clip in (clips.clips or self.clips.clips)[:_SHOWN]]
+        return self._moved(clips.pairs(picks, None, small=False))
+
+    # --- the three parts --------------------------------------------------------------------------
+
+    def _part(self, progress: float) -> tuple[str, float]:
+        """Which part of the training it is, and how much of that part is done."""
+        landmarks, motion = (self.settings[part]["share"] for part in ("landmarks", "motion"))
+        if progress < landmarks:
+            return "landmarks", progress / landmarks
+        if progress < landmarks + motion:
+            return "motion", (progress - landmarks) / motion
+        return "picture", (progress - landmarks - motion) / (1 - landmarks - motion)
+
+    def begin(self, step: int, progress: float, rng: torch.Generator) -> bool:
+        """Take in clips that were rendered meanwhile; between the parts, prepare the next one.
+
+        A network whose part is over stands still, with batch norm's statistics fixed. So do they while the
+        generator learns: those of a few pictures would hide from it how bright and how colourful each of them is.
+        """
+        if step % _GROWTH == 0:
+            self.clips.grow(_GROWTH)
+        part, _ = self._part(progress)
+        self.objective.motion.eval()
+        if part == "landmarks":
+            self.objective.detector.train()
+            return False
+        changed = self._settle("landmarks", step, rng)
+        if part == "motion":
+            self.objective.dense.train()
+            return changed
+        changed |= self._settle("motion", step, rng)
+        changed |= self._start_painting(rng)
+        self.objective.painter.eval()
+        return changed
+
+    def rates(self, step: int, progress: float) -> dict[str, float]:
+        part, done = self._part(progress)
+        rate = self.settings[part]["rate"]
+        rates = {part: rate * warm(done * 40) * (_LEAST[part] + (1 - _LEAST[part]) * cosine(done))}
+        if part == "picture" and self._adversarial(done):
+            rates["discriminator"] = rate * cosine(done)
+        return rates
+
+    def _adversarial(self, done: float) -> float:
+        """How strongly the discriminator's judgement counts, in [0, 1]."""
+        begun = done - self.settings["picture"]["adversarial_from"]
+        return warm(begun * 20) if begun > 0 else 0.0
+
+    def terms(self, step: int, progress: float, rng: torch.Generator) -> Terms:
+        part, done = self._part(progress)
+        pairs = self._pairs(part, rng)
+        if part != "picture":
+            values = self._teach[part](pairs, rng)
+        else:
+            strength = self._adversarial(done)
+            # Spectral norm keeps each forward pass's weights in the module: two at a time would mix them up.
+            alone: AbstractContextManager = self._one_at_a_time if strength else nullcontext()
+            with alone:
+                values = self.objective.picture_terms(pairs, rng, strength)
+        weights = self.settings["weights"]
+        loss = sum(weights[name] * value for name, value in values.items() if name in weights)
+        return Terms(values, loss, values.get("discriminator"))
+
+    def finish(self, step: int, rng: torch.Generator) -> None:
+        for part in self._teach:
+            self._settle(part, step, rng)
+
+    def _settle(self, part: str, step: int, rng: torch.Generator) -> bool:
+        """Fix the batch norm statistics of a part's network to those of its weights by now, once."""
+        if part in self._prepared:
+            return False
+        objective = self.objective
+        network = objective.detector if part == "landmarks" else objective.dense
+        objective.motion.eval()
+        batches = min(_CALIBRATION, 2 + step // 4)
+        recalibrate(network, lambda: self._teach[part](self._pairs(part, rng), rng), batches)
+        self._prepared.add(part)
+        return True
+
+    @torch.no_grad()
+    def _start_painting(self, rng: torch.Generator) -> bool:
+        """Let the generator begin as one that shows the source, once."""
+        if "painter" in self._prepared:
+            return False
+        objective = self.objective
+        pairs = self._moved(self.clips.draw(_TYPICAL, rng, small=False))
+        pairs = objective.same_colours(pairs, rng)
+        origin, target = objective.detector(pairs.source), objective.detector(pairs.driving)
+        occlusion = objective.dense(pairs.source, target, origin).occlusion_map
+        make_transparent(objective.generator, pairs.source, occlusion, rng)
+        self.optimizers["picture"].state.clear()
+        self._prepared.add("painter")
+        return True
+
+    # --- data, and what is kept -------------------------------------------------------------------
+
+    def _pairs(self, part: str, rng: torch.Generator) -> Pairs:
+        count = max(1, self.settings[part]["pairs"] // (self.shares * self.world))
+        return self._moved(self.clips.draw(count, rng, small=part != "picture"))
+
+    def _moved(self, pairs: Pairs) -> Pairs:
+        return Pairs(**{name: value.to(self.device) for name, value in vars(pairs).items()})
+
+    def shown(self) -> Shown:
+        pairs = self._pairs_shown
+        return Shown(pairs.source, pairs.driving, pairs.origin, pairs.target, pairs.flow)
+
+    def about(self) -> dict[str, str]:
+        return {"data": f"{len(self.clips)} rendered clips", "landmarks": ",".join(self.clips.names)}
+
+    def news(self) -> list[str]:
+        lines = [f"skipped {name}: {why}" for name, why in self.clips.skipped.items()]
+        self.clips.skipped.clear()
+        if len(self.clips) != self._told:
+            self._told = len(self.clips)
+            lines.append(f"{self._told} clips")
+        return lines
+
+    def state(self) -> dict[str, object]:
+        return {"prepared": sorted(self._prepared)}
+
+    def load_state(self, state: dict[str, object]) -> None:
+        self._prepared = set(state["prepared"])

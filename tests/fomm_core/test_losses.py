@@ -1,0 +1,119 @@
+"""The supervised losses: what they reward, and that a window sees what the whole picture would."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fomm_core import models
+from fomm_core.network import Discriminator
+from fomm_core.network.layers import coordinate_grid
+from fomm_core.training import losses
+from fomm_core.training.data import Pairs
+from fomm_core.training.objective import Objective
+
+coordinates = st.floats(-0.9, 0.9)
+
+
+def peak(place: torch.Tensor, size: int, spread: float) -> torch.Tensor:
+    """Bx1xsizexsize logarithms of a Gaussian heatmap at `place`, which is Bx1x2."""
+    away = (coordinate_grid(size, size, place) - place[:, :, None, None]).square().sum(-1)
+    return (-0.5 * away / spread**2).flatten(2).log_softmax(-1).view(len(place), 1, size, size)
+
+
+@given(x=coordinates, y=coordinates, angle=st.floats(0, 6.28))
+def test_a_heatmap_is_best_at_its_landmark_and_sharp(x, y, angle):
+    place = torch.tensor([[[x, y]]])
+    aside = place + 0.08 * torch.tensor([angle]).cos()
+    right = losses.heatmap_loss(peak(place, 32, 0.03), place, [])
+    assert right < losses.heatmap_loss(peak(aside, 32, 0.03), place, [])
+    assert right < losses.heatmap_loss(peak(place, 32, 0.2), place, [])
+
+
+def test_the_landmarks_of_eyes_and_mouth_count_more():
+    places = torch.zeros(1, 3, 2)
+    wrong = torch.full((1, 3, 16, 16), -8.0)
+
+    def loss(parts: list[int]) -> float:
+        heatmaps = wrong.clone()
+        heatmaps[:, 1:] = peak(places[:, :1], 16, 0.1)  # the first of the three is missed
+        return losses.heatmap_loss(heatmaps, places, parts).item()
+
+    assert loss([1]) < loss([]) < loss([0])
+
+
+def test_the_choice_rewards_what_is_right_not_a_right_mean():
+    flow = torch.zeros(1, 4, 4, 2)
+    left, right, still = (torch.full((1, 1, 4, 4, 2), x) for x in (-0.2, 0.2, 0.0))
+    motions = torch.cat([left, right, still], dim=1)
+    weight = torch.ones(1, 1, 4, 4)
+
+    def loss(*shares: float) -> float:
+        log_mask = torch.tensor(shares).view(1, 3, 1, 1).expand(1, 3, 4, 4).log()
+        return losses.choice_loss(motions, log_mask, flow, weight).item()
+
+    assert loss(0.0, 0.0, 1.0) == pytest.approx(0)
+    assert loss(0.5, 0.5, 0.0) > 5  # its mean, the deformation, is right
+    assert loss(0.05, 0.05, 0.9) < loss(0.3, 0.3, 0.4)
+
+
+@pytest.fixture(scope="module")
+def objective() -> Objective:
+    config = models.read_config("starter")
+    params = config["model_params"]
+    config["dataset_params"]["frame_shape"] = [64, 64, 3]
+    params["common_params"]["num_kp"] = 3
+    params["kp_detector_params"] |= {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
+    params["generator_params"] |= {"block_expansion": 4, "max_features": 8, "num_bottleneck_blocks": 1}
+    params["generator_params"]["dense_motion_params"] |= {
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_blocks": 2,
+    }
+    settings = config["train_params"] | {"bfloat16": False}
+    torch.manual_seed(0)
+    model = models.build(config)
+    discriminator = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2)
+    made = Objective(model, discriminator, settings, [0], torch.device("cpu"))
+    made.motion.eval()
+    return made
+
+
+def pairs(seed: int) -> Pairs:
+    rng = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.rand(2, *shape, generator=rng)
+
+    flow = coordinate_grid(16, 16, torch.zeros(1)) + 0.1 * random(16, 16, 2)
+    masks = [(random(1, 16, 16) > 0.4).float() for _ in range(3)]
+    return Pairs(random(3, 16, 16), random(3, 16, 16), random(3, 2) - 0.5, random(3, 2) - 0.5, flow, *masks)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_window_has_the_terms_of_that_part_of_the_whole(objective, monkeypatch, seed):
+    seen = []
+    monkeypatch.setattr(losses, "dense_losses", lambda *args: seen.append(args) or {})
+    for side in (16, 6):
+        objective.settings["motion"]["window"] = side
+        with torch.no_grad():
+            objective.motion_terms(pairs(3), torch.Generator().manual_seed(seed))
+    (whole, true, _), (part, cut, _) = seen
+    y, x = _corner(true.flow[0], cut.flow[0])
+    rows, columns = slice(y, y + 6), slice(x, x + 6)
+    torch.testing.assert_close(part.deformation, whole.deformation[:, rows, columns])
+    torch.testing.assert_close(part.occlusion_map, whole.occlusion_map[:, :, rows, columns])
+    for name in ("visible", "face", "inside"):
+        torch.testing.assert_close(getattr(cut, name), getattr(true, name)[:, :, rows, columns])
+
+
+def _corner(whole: torch.Tensor, part: torch.Tensor) -> tuple[int, int]:
+    """Where `part` was cut out of `whole`."""
+    side = len(part)
+    for y in range(len(whole) - side + 1):
+        for x in range(len(whole) - side + 1):
+            if torch.equal(whole[y : y + side, x : x + side], part):
+                return y, x
+    raise AssertionError("the window's flow is not a part of the whole flow")
