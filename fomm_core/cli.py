@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, protocol
-from .errors import in_words
+from .errors import UserError, in_words
 from .protocol import Job
 
 INTERRUPTED = 130
@@ -55,6 +56,25 @@ def parser() -> argparse.ArgumentParser:
 
     _add_animate(command("animate", _animate, "Animate a painting by a driving video."))
 
+    explain = command(
+        "explain",
+        _explain,
+        "Show what the model does: keypoints, deformation, occlusion and masks, side by side.",
+    )
+    _add_what_moves(explain)
+    explain.add_argument(
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="a picture (.png, .jpg) or a movie (.mp4, .gif) of all frames",
+    )
+    explain.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="the frame in the picture, from 0 (default: a few telling ones)",
+    )
+
     track = command(
         "track", _track, "Save a driving video's motion, for animate to take in place of the video."
     )
@@ -75,13 +95,25 @@ def parser() -> argparse.ArgumentParser:
     info = command("info", _models_info, "Say what a model is.", actions)
     info.add_argument("model", metavar="NAME|FILE")
 
-    train = command("train", _train, "Train a model on rendered clips with known motion.")
-    train.add_argument("config", metavar="CONFIG", help="a configuration's name, or a YAML file")
-    train.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder with train/ and test/")
-    train.add_argument("--output", required=True, type=Path, metavar="DIR")
-    train.add_argument("--minutes", type=float, default=60, help="time to train (default: %(default)g)")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output")
+    _add_train(command("train", _train, "Train a model, on videos or on rendered clips with known motion."))
+
+    _add_finetune(
+        command("finetune", _finetune, "Adapt a model to one painting, or to a category of videos.")
+    )
+
+    reconstruct = command("reconstruct", _reconstruct, "Measure a model on videos it has not seen.")
+    reconstruct.add_argument("model", metavar="MODEL", help="a registered model, or a file")
+    reconstruct.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="movies, GIFs, folders of frames, or rendered clips; DIR/test is taken where there is one",
+    )
+    reconstruct.add_argument("--config", metavar="NAME|FILE", help="for a published checkpoint file")
+    reconstruct.add_argument("--output", type=Path, metavar="DIR", help="for metrics.json and a few films")
+    reconstruct.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps")
+    reconstruct.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
     command("worker", _worker, "The background process: JSON lines in and out (see fomm_core/protocol.py).")
     return main
@@ -94,41 +126,113 @@ def _add_model(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default=default.device, metavar="auto|cpu|cuda|cuda:N|mps")
 
 
-def _add_animate(sub: argparse.ArgumentParser) -> None:
+def _add_what_moves(sub: argparse.ArgumentParser) -> None:
+    """The painting, the driving video, and what brings them together, whatever comes of it."""
     default = Job("", "", "")
     sub.add_argument("painting", metavar="PAINTING", help="an image file")
     sub.add_argument("video", metavar="VIDEO", help="a driving video, or a motion track (.npz)")
-    sub.add_argument("--output", required=True, metavar="DIR", help="the job's folder: DIR/frames/0001.png …")
     _add_model(sub)
-    sub.add_argument("--precision", default=default.precision, choices=protocol.PRECISIONS)
     sub.add_argument("--motion", default=default.motion, choices=protocol.MOTIONS)
     sub.add_argument("--adapt-scale", default=default.adapt_scale, action=argparse.BooleanOptionalAction)
     sub.add_argument("--reference-frame", default=default.reference_frame, metavar="N|auto|first")
     sub.add_argument("--strength", default=default.strength, type=float, metavar="0..2")
     sub.add_argument("--region", default=default.region, metavar="auto|full|X,Y,W,H", help="what moves")
     sub.add_argument("--driving-region", default=default.driving_region, metavar="auto|full|X,Y,W,H")
+    sub.add_argument("--start", default=default.start, type=float, metavar="S", help="seconds into the video")
+    sub.add_argument("--end", type=float, metavar="S")
+
+
+def _add_animate(sub: argparse.ArgumentParser) -> None:
+    default = Job("", "", "")
+    _add_what_moves(sub)
+    sub.add_argument("--output", required=True, metavar="DIR", help="the job's folder: DIR/frames/0001.png …")
+    sub.add_argument("--precision", default=default.precision, choices=protocol.PRECISIONS)
     sub.add_argument(
         "--size", type=int, metavar="N", help="longest side of the frames (default: the painting's)"
     )
     sub.add_argument("--fps", type=float, help="frames per second (default: the video's)")
-    sub.add_argument("--start", default=default.start, type=float, metavar="S", help="seconds into the video")
-    sub.add_argument("--end", type=float, metavar="S")
     sub.add_argument("--format", default=default.format, choices=protocol.FORMATS)
     sub.add_argument("--resume", action="store_true", help="keep the frames of the same job cut off earlier")
     sub.add_argument("--json", action="store_true", help="report progress as JSON lines")
 
 
+def _add_train(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("config", metavar="CONFIG", help="a configuration's name, or a YAML file")
+    sub.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="movies, GIFs, folders of frames, or rendered clips; DIR/train and DIR/test where there are such",
+    )
+    sub.add_argument("--output", required=True, type=Path, metavar="DIR", help="new, or with --resume")
+    length = sub.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", type=float, metavar="M", help="how long in all (default: as CONFIG says)"
+    )
+    length.add_argument("--steps", type=int, metavar="N")
+    length.add_argument("--epochs", type=int, metavar="N", help="on videos")
+    sub.add_argument("--workers", type=int, metavar="N", help="threads or processes that help")
+    _add_training(sub)
+
+
+def _add_training(sub: argparse.ArgumentParser) -> None:
+    """What every training is asked."""
+    sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps")
+    sub.add_argument(
+        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="default: %(default)s"
+    )
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the output")
+
+
+def _add_finetune(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL", help="the model to begin with: a registered one, or a file")
+    material = sub.add_mutually_exclusive_group(required=True)
+    material.add_argument("--painting", type=Path, metavar="IMAGE", help="adapt it to this painting")
+    material.add_argument("--data", type=Path, metavar="DIR", help="adapt it to what these videos show")
+    sub.add_argument("--output", required=True, type=Path, metavar="DIR", help="for model.safetensors")
+    sub.add_argument(
+        "--config", metavar="NAME|FILE", help="the model's configuration; with --data, how to train"
+    )
+    sub.add_argument(
+        "--driving", type=Path, metavar="VIDEO", help="with --painting: show it in the motion of this clip"
+    )
+    length = sub.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", type=float, metavar="M", help="how long (default: 5 for a painting, 60 for videos)"
+    )
+    length.add_argument("--steps", type=int, metavar="N")
+    _add_training(sub)
+
+
 def _animate(options: argparse.Namespace) -> int:
-    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(Job)}
-    job_request = Job(**values)
+    request = _job(options)
     from . import job
 
-    done = _supervised(options.json, lambda control: job.run(job_request, control))
+    done = _supervised(options.json, lambda control: job.run(request, control))
     if done is None:
         return INTERRUPTED
     if not options.json:
         print(f"{done.frames} frames at {done.fps:g} per second: {done.path}")
     return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    request = _job(options)
+    from . import explain
+
+    done = _supervised(False, lambda control: explain.run(request, control, options.frame))
+    if done is None:
+        return INTERRUPTED
+    print(f"Explained: {done.path}")
+    return 0
+
+
+def _job(options: argparse.Namespace) -> Job:
+    """The job that the options describe; settings that the command does not offer keep their defaults."""
+    names = {field.name for field in dataclasses.fields(Job)}
+    return Job(**{name: value for name, value in vars(options).items() if name in names})
 
 
 def _track(options: argparse.Namespace) -> int:
@@ -246,15 +350,53 @@ def _train(options: argparse.Namespace) -> int:
     from . import models
     from .training import trainer
 
-    config = models.read_config(options.config)
     trainer.train(
-        config,
+        models.read_config(options.config),
         options.data,
         options.output,
         minutes=options.minutes,
+        steps=options.steps,
+        epochs=options.epochs,
+        device=options.device,
+        precision=options.precision,
         seed=options.seed,
+        workers=options.workers,
         resume=options.resume,
     )
+    return 0
+
+
+def _finetune(options: argparse.Namespace) -> int:
+    from .training import finetune
+
+    names = ("config", "minutes", "steps", "device", "precision", "seed", "resume")
+    common = {name: getattr(options, name) for name in names}
+    if options.driving is not None and options.painting is None:
+        raise UserError("arguments", "--driving shows a painting in motion.", "Use it with --painting.")
+    if options.painting is not None:
+        path = finetune.finetune_painting(
+            options.model, options.painting, options.output, driving=options.driving, **common
+        )
+    else:
+        path = finetune.finetune_category(options.model, options.data, options.output, **common)
+    print(f"Tuned: {path}")
+    return 0
+
+
+def _reconstruct(options: argparse.Namespace) -> int:
+    from . import models
+    from .training.reconstruct import reconstruct
+
+    model = models.load(options.model, options.config)
+    report = reconstruct(
+        model, options.data, options.output, options.device, warn=lambda line: print(line, file=sys.stderr)
+    )
+    if options.json:
+        print(json.dumps(dataclasses.asdict(report)))
+        return 0
+    print(f"{report.videos} videos, {report.frames} frames")
+    for name, value in report.errors.items():
+        print(f"{name:32} {value:.4f}")
     return 0
 
 

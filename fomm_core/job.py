@@ -341,7 +341,8 @@ def _driving_track(job: Job, animator: Animator, control: Control, resumed: Path
     if motion.is_track(video):
         track = MotionTrack.load(video)
         made_with = track.provenance.get("model_sha256")
-        if made_with != animator.model.metadata["sha256"]:
+        about = animator.model.metadata  # a model tuned to a painting moves as the one it comes from
+        if made_with not in (about["sha256"], about.get("motion_sha256", about["sha256"])):
             raise UserError(
                 "video",
                 f"The motion track {video} was made with the model {track.provenance.get('model', 'unknown')}.",

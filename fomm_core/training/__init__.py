@@ -1,1 +1,1 @@
-"""Training on clips whose motion is known: the data, the losses, the trainer, and what it reaches."""
+"""Training: courses on videos, rendered clips and one painting, the loop that runs them, what models reach."""
