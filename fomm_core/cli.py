@@ -173,6 +173,7 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
     length.add_argument("--steps", type=int, metavar="N")
     length.add_argument("--epochs", type=int, metavar="N", help="on videos")
     sub.add_argument("--workers", type=int, metavar="N", help="threads or processes that help")
+    sub.add_argument("--start", metavar="MODEL", help="begin with this model's weights, not with random ones")
     _add_training(sub)
 
 
@@ -361,6 +362,7 @@ def _train(options: argparse.Namespace) -> int:
         precision=options.precision,
         seed=options.seed,
         workers=options.workers,
+        start=options.start,
         resume=options.resume,
     )
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..models import Model
 
 
@@ -156,6 +157,22 @@ class Course:
 
     def close(self) -> None:
         """End what runs in the background."""
+
+
+def architecture(config: dict) -> dict:
+    """What the weights of generator and keypoint detector depend on."""
+    params = {key: value for key, value in config["model_params"].items() if key != "discriminator_params"}
+    return params | {"frame_size": config.get("dataset_params", {}).get("frame_shape", [256])[0]}
+
+
+def require_fitting(model: Model, config: dict) -> None:
+    """Raises `UserError` where `model` is not what the configuration describes."""
+    if architecture(model.config) != architecture(config):
+        raise UserError(
+            "model",
+            f"{model.name} has another architecture than the configuration describes.",
+            "Train it with the model_params and the frame_shape that it carries.",
+        )
 
 
 def cosine(progress: float) -> float:

@@ -16,8 +16,8 @@ from ..job import Control, prepare
 from ..models import Model
 from ..network import Keypoints
 from . import checkpoint
-from .course import Course, Limit, Setting
-from .from_videos import FromVideos, architecture
+from .course import Course, Limit, Setting, architecture
+from .from_videos import FromVideos
 from .mixed import chosen_precision
 from .painting import Painting
 from .trainer import Trainer, require_one

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import models
 from ..errors import UserError
 from . import mixed
-from .course import Course, Limit, Setting, Shown, Terms
+from .course import Course, Limit, Setting, Shown, Terms, require_fitting
 from .perceptual import Vgg19Features, perceptual_features
 from .published import published_settings
 from .self_supervised import SelfSupervisedObjective, build_discriminator
@@ -51,12 +51,7 @@ class FromVideos(Course):
         config = setting.config
         self.setting = setting
         self.model = models.build(config) if model is None else model
-        if architecture(self.model.config) != architecture(config):
-            raise UserError(
-                "model",
-                f"{self.model.name} has another architecture than the configuration describes.",
-                "Train it with the model_params and the frame_shape that it carries.",
-            )
+        require_fitting(self.model, config)
         self.settings, data = published_settings(config, self.model.frame_size)
         self.batch = self._whole_batch()
         self._news: list[str] = []
@@ -83,8 +78,8 @@ class FromVideos(Course):
         return batch - batch % world
 
     def _find(self, params: dict) -> None:
-        self.cache = FrameCache(self.setting.output / FRAMES, self.model.frame_size)
         train, self.held_out = find_videos(self.setting.data)
+        self.cache = FrameCache(self.setting.output / FRAMES, self.model.frame_size)
         self.pairs = VideoPairs(
             train,
             self.cache,
@@ -201,9 +196,3 @@ class FromVideos(Course):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-
-def architecture(config: dict) -> dict:
-    """What the weights of generator and keypoint detector depend on."""
-    params = {key: value for key, value in config["model_params"].items() if key != "discriminator_params"}
-    return params | {"frame_size": config.get("dataset_params", {}).get("frame_shape", [256])[0]}

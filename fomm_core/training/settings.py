@@ -11,6 +11,7 @@ import torch
 
 from .. import models
 from ..errors import UserError
+from ..models import Model
 from ..network import DenseMotionNetwork, Generator, KeypointDetector
 from ..network.discriminator import PatchDiscriminator
 from .course import Course, Setting
@@ -67,8 +68,11 @@ def training_settings(config: dict) -> dict:
     return config["train_params"]
 
 
-def build_course(setting: Setting) -> Course:
-    """The course that the configuration describes. Raises `UserError` where the data is for another one."""
+def build_course(setting: Setting, start: Model | None = None) -> Course:
+    """The course that the configuration describes, from random weights or from those of `start`.
+
+    Raises `UserError` where the data is for another course, or the model for another configuration.
+    """
     # Not before it is needed: each brings its own data with it.
     if learns_from_videos(setting.config):
         from .from_videos import FromVideos
@@ -79,7 +83,7 @@ def build_course(setting: Setting) -> Course:
                 f"There are rendered clips in {setting.data} ({found.name}), and the configuration is for videos.",
                 "Train on them with one such as starter, or give a folder of videos.",
             )
-        return FromVideos(setting)
+        return FromVideos(setting, start)
     from .supervised import Supervised
     from .videos import find_videos
 
@@ -87,14 +91,14 @@ def build_course(setting: Setting) -> Course:
         try:
             videos, _ = find_videos(setting.data)
         except UserError:  # no videos either: the course says what is missing
-            return Supervised(setting)
+            return Supervised(setting, start)
         raise UserError(
             "arguments",
             f"There are videos in {setting.data}, such as {videos[0].path.name}, and the configuration is for "
             "rendered clips.",
             "Train on them with one such as vox-256 or vox-adv-256, or give a folder with a dataset.json.",
         )
-    return Supervised(setting)
+    return Supervised(setting, start)
 
 
 def decided_precision(config: dict, name: str, device: torch.device) -> str:

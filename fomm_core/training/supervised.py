@@ -15,7 +15,7 @@ import torch
 
 from .. import models
 from .calibration import recalibrate
-from .course import Course, Limit, Setting, Shown, Terms, cosine, warm
+from .course import Course, Limit, Setting, Shown, Terms, cosine, require_fitting, warm
 from .data import Clips, Pairs
 from .objective import Objective
 from .self_supervised import build_discriminator
@@ -31,6 +31,10 @@ _LEAST = {"landmarks": 0.1, "motion": 0.1, "picture": 0.02}  # of a part's rate,
 class Supervised(Course):
     """Training on the clips of `setting.data` (or its `train`; shown on its `test`), by the clock.
 
+    Args:
+        setting: where and how.
+        model: to go on from; without it, one with random weights.
+
     Raises:
         UserError: there are no clips, they do not fit the model, or they cannot be trained on as asked.
     """
@@ -44,13 +48,15 @@ class Supervised(Course):
         self.shares = setting.workers or self.settings["workers"]
         self.clip, self.average = self.settings["clip"], self.settings.get("average")
         self.limit, self.save_every = Limit(minutes=60), Limit(minutes=self.settings["save_minutes"])
-        self.model = model or models.build(setting.config)
+        self.model = models.build(setting.config) if model is None else model
+        require_fitting(self.model, setting.config)
         data = setting.data
         self.clips = Clips(data / "train" if (data / "train").is_dir() else data, self.model.num_kp)
         self.clips.grow()
         self.clips.require()
         self._told = 0  # clips
-        self._prepared: set[str] = set()  # what has been done between the parts
+        # What has been done between the parts; a generator that is given knows how to show the source.
+        self._prepared = set() if model is None else {"painter"}
         self._one_at_a_time = threading.Lock()
         self._build(setting.config)
         self._pairs_shown = self._choose_shown(setting)

@@ -45,6 +45,7 @@ def train(
     precision: str = "auto",
     seed: int = 0,
     workers: int | None = None,
+    start: str | None = None,
     resume: bool = False,
     say: Callable[[str], None] = print,
 ) -> Path:
@@ -59,6 +60,7 @@ def train(
             any the configuration decides.
         precision: auto, fp32, bf16 or fp16.
         workers: threads or processes that help; None where the course may choose.
+        start: a model, by name or file, whose weights to begin with in place of random ones.
         resume: go on from the checkpoint in `output`.
         say: takes a line of progress now and then.
 
@@ -76,7 +78,7 @@ def train(
             config, data, output, group.device, precision, seed, workers, group.rank, group.world
         )
         torch.manual_seed(seed)
-        course = build_course(setting)
+        course = build_course(setting, None if start is None else models.load(start))
         try:
             limit = _limit(course, minutes, steps, epochs)
             trainer = Trainer(course, setting, limit, say)

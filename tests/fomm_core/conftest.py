@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -283,3 +284,18 @@ def reference(shared) -> Callable:
 @pytest.fixture
 def shapes(shared) -> dict:
     return json.loads((shared / "reference" / "state_dict_shapes.json").read_text())
+
+
+@pytest.fixture
+def small_disk(tmp_path, request) -> Iterator[Path]:
+    """A disk of 256 kB, or of as much as a test's parameter for it says; or a reason why there is none."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    size = f"size={getattr(request, 'param', '256k')}"
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], capture_output=True, check=False
+    ) if shutil.which("mount") else None  # fmt: skip
+    if made is None or made.returncode != 0:
+        pytest.skip("mounting a disk is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -539,20 +539,6 @@ def test_an_output_that_is_a_file(output, request_of, clip, events, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 kB, or a reason why there is none."""
-    folder = tmp_path / "small disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
-    ) if shutil.which("mount") else None  # fmt: skip
-    if made is None or made.returncode != 0:
-        pytest.skip("mounting a disk is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 def noise(path: Path) -> None:
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (150, 200, 3), np.uint8)).save(path)  # 90 kB a frame

@@ -282,6 +282,22 @@ def test_resuming_needs_the_same_configuration(data, tmp_path):
         run(data, tmp_path / "out", 2, config=settings, resume=True)
 
 
+def test_training_begins_with_the_weights_of_another_model(data, tmp_path):
+    settings = config()
+    settings["train_params"]["landmarks"].update(share=1.0, rate=1e-9)
+    torch.manual_seed(3)
+    first = models.build(settings)
+    file = tmp_path / "first.safetensors"
+    models.save(file, first, {})
+    begun = models.load(str(run(data, tmp_path / "out", 1, config=settings, start=str(file))))
+    for name, value in first.generator.state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.allclose(begun.generator.state_dict()[name], value, atol=1e-3), name
+    settings["model_params"]["generator_params"]["num_bottleneck_blocks"] = 2
+    with pytest.raises(UserError, match="first has another architecture"):
+        run(data, tmp_path / "other", 1, config=settings, start=str(file))
+
+
 def test_rendered_clips_have_no_epochs(data, tmp_path):
     with pytest.raises(UserError, match="no epochs"):
         train(config(), data, tmp_path / "out", epochs=2, device="cpu")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,20 +102,7 @@ def test_there_has_to_be_something_to_resume(tmp_path):
         trainer(tmp_path, 2, resume=True)
 
 
-@pytest.fixture
-def small_disk(tmp_path) -> Path:
-    """A disk of 2 MB, or a reason why there is none."""
-    folder = tmp_path / "small disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
-    ) if shutil.which("mount") else None  # fmt: skip
-    if made is None or made.returncode != 0:
-        pytest.skip("mounting a disk is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["2m"], indirect=True)
 @pytest.mark.parametrize("fitting", [(), ("weights",)], ids=str)
 def test_a_disk_that_fills_up(small_disk, whole, fitting):
     """There is room for these of the second save's files, and for half of the next one."""
