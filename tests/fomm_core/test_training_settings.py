@@ -150,14 +150,12 @@ def test_precision_is_decided_by_device_or_configuration():
 def test_the_command_passes_its_options_on(monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(trainer, "train", lambda *places, **options: asked.update(options, places=places))
-    words = (
-        "train vox-256 --data in --output out --epochs 3 --device cpu --precision bf16 --seed 4 --workers 2"
-    )
-    assert cli.main([*words.split(), "--resume"]) == 0
+    words = "train vox-256 --data in --output out --epochs 3 --device cpu --precision bf16 --seed 4"
+    assert cli.main([*words.split(), "--workers", "2", "--start", "vox", "--resume"]) == 0
     places = asked.pop("places")
     assert places == (models.read_config("vox-256"), Path("in"), Path("out"))
     wanted = {"epochs": 3, "device": "cpu", "precision": "bf16", "seed": 4, "workers": 2, "resume": True}
-    assert asked == wanted | {"minutes": None, "steps": None}
+    assert asked == wanted | {"start": "vox", "minutes": None, "steps": None}
 
 
 def test_the_command_tells_in_a_sentence_what_is_wrong(capsys, tmp_path):
