@@ -55,8 +55,12 @@ class Supervised(Course):
         self.clips.grow()
         self.clips.require()
         self._told = 0  # clips
-        # What has been done between the parts; a generator that is given knows how to show the source.
-        self._prepared = set() if model is None else {"painter"}
+        # What has been done between the parts. Of a model that is given, the generator knows how to show the
+        # source, and a network that is not to be trained keeps its statistics.
+        self._prepared: set[str] = set()
+        if model is not None:
+            untouched = {part for part in ("landmarks", "motion") if not self.settings[part]["share"]}
+            self._prepared = {"painter"} | untouched
         self._one_at_a_time = threading.Lock()
         self._build(setting.config)
         self._pairs_shown = self._choose_shown(setting)

@@ -298,6 +298,18 @@ def test_training_begins_with_the_weights_of_another_model(data, tmp_path):
         run(data, tmp_path / "other", 1, config=settings, start=str(file))
 
 
+def test_what_is_not_trained_again_stays_as_it_was(data, tmp_path):
+    """Its batch norm statistics too: those of the first few batches would be worse than what it comes with."""
+    settings = config()
+    settings["train_params"]["landmarks"]["share"] = 0.0
+    settings["train_params"]["motion"]["share"] = 1.0
+    first = models.load(str(run(data, tmp_path / "first", 3)))
+    begun = run(data, tmp_path / "out", 3, config=settings, start=str(tmp_path / "first" / MODEL))
+    state = models.load(str(begun)).kp_detector.state_dict()
+    for name, value in first.kp_detector.state_dict().items():
+        assert torch.equal(state[name], value), name
+
+
 def test_rendered_clips_have_no_epochs(data, tmp_path):
     with pytest.raises(UserError, match="no epochs"):
         train(config(), data, tmp_path / "out", epochs=2, device="cpu")
