@@ -82,13 +82,26 @@ def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torc
 
 
 def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str, Tensor]:
-    """The deformation against the true flow, mostly where it shows; the occlusion map against visibility."""
-    weight = weight * (0.2 + 0.8 * pairs.visible) * pairs.inside
-    wrong = (motion.deformation - pairs.flow).abs().mean(-1, keepdim=True).permute(0, 3, 1, 2)
+    """The deformation against the true flow, mostly where it shows; the occlusion map against visibility.
+
+    Within the sitter the deformation's change from place to place counts, too ("tearing"): errors that differ
+    between neighbours tear a face, the same error all over only shifts it.
+    """
+    wrong = (motion.deformation - pairs.flow).permute(0, 3, 1, 2)
+    anywhere = weight * (0.2 + 0.8 * pairs.visible) * pairs.inside
+    sitter = weight * pairs.visible * pairs.inside * pairs.face
     return {
-        "deformation": (wrong * weight).sum() / weight.sum(),
+        "deformation": (wrong.abs().mean(1, keepdim=True) * anywhere).sum() / anywhere.sum(),
+        "tearing": sum(_uneven(wrong, sitter, axis) for axis in (2, 3)),
         "occlusion": occlusion_loss(motion, pairs),
     }
+
+
+def _uneven(wrong: Tensor, weight: Tensor, axis: int) -> Tensor:
+    """How much Bx2xhxw errors differ between neighbours along an axis, where both have a Bx1xhxw weight."""
+    ends = weight.shape[axis] - 1
+    both = torch.minimum(weight.narrow(axis, 0, ends), weight.narrow(axis, 1, ends))
+    return (wrong.diff(dim=axis).abs() * both).sum() / both.sum().clamp(min=1e-6) / 2
 
 
 def occlusion_loss(motion: DenseMotion, pairs: Pairs) -> Tensor:

@@ -39,8 +39,8 @@ class Supervised(Course):
         UserError: there are no clips, they do not fit the model, or they cannot be trained on as asked.
     """
 
-    columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "choice", "occlusion")
-    columns += ("picture", "adversarial", "feature_matching", "discriminator")
+    columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "tearing", "choice")
+    columns += ("occlusion", "picture", "adversarial", "feature_matching", "discriminator")
 
     def __init__(self, setting: Setting, model: models.Model | None = None):
         self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}

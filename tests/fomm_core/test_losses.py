@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fomm_core import models
-from fomm_core.network import Discriminator
+from fomm_core.network import DenseMotion, Discriminator
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import losses
 from fomm_core.training.data import Pairs
@@ -119,3 +119,24 @@ def _corner(whole: torch.Tensor, part: torch.Tensor) -> tuple[int, int]:
             if torch.equal(whole[y : y + side, x : x + side], part):
                 return y, x
     raise AssertionError("the window's flow is not a part of the whole flow")
+
+
+def test_a_shifted_sitter_is_not_torn():
+    h = w = 8
+    flow = coordinate_grid(h, w, torch.zeros(1))[None]
+    face = torch.zeros(1, 1, h, w)
+    face[..., 2:6, 2:6] = 1
+    point, ones = torch.zeros(1, 1, 2), torch.ones(1, 1, h, w)
+    pairs = Pairs(torch.zeros(1, 3, h, w), torch.zeros(1, 3, h, w), point, point, flow, ones, face, ones)
+
+    def tearing(wrong: torch.Tensor) -> float:
+        motion = DenseMotion(flow + wrong, 0.5 * ones, ones)
+        return losses.dense_losses(motion, pairs, ones)["tearing"].item()
+
+    shifted = torch.full_like(flow, 0.2)
+    torn = torch.zeros_like(flow)
+    torn[:, :, ::2] = 0.2
+    behind = torch.rand(1, h, w, 2) * (1 - face[:, 0, :, :, None])
+    assert tearing(shifted) == pytest.approx(0, abs=1e-6)
+    assert tearing(torn) > 0.05
+    assert tearing(behind) == pytest.approx(0, abs=1e-6)
