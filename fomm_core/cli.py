@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, protocol
+from .control import Cancelled, Control
 from .errors import UserError, in_words
 from .protocol import Job
 
@@ -138,6 +139,13 @@ def _add_what_moves(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--strength", default=default.strength, type=float, metavar="0..2")
     sub.add_argument("--region", default=default.region, metavar="auto|full|X,Y,W,H", help="what moves")
     sub.add_argument("--driving-region", default=default.driving_region, metavar="auto|full|X,Y,W,H")
+    sub.add_argument(
+        "--smooth",
+        default=default.smooth,
+        type=float,
+        metavar="0..5",
+        help="how strongly the motion is smoothed (default: 1)",
+    )
     sub.add_argument("--start", default=default.start, type=float, metavar="S", help="seconds into the video")
     sub.add_argument("--end", type=float, metavar="S")
 
@@ -150,6 +158,8 @@ def _add_animate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--size", type=int, metavar="N", help="longest side of the frames (default: the painting's)"
     )
+    sub.add_argument("--all-faces", action="store_true", help="animate every sitter that is found")
+    sub.add_argument("--loop", default=default.loop, choices=protocol.LOOPS, help="default: %(default)s")
     sub.add_argument("--fps", type=float, help="frames per second (default: the video's)")
     sub.add_argument("--format", default=default.format, choices=protocol.FORMATS)
     sub.add_argument("--resume", action="store_true", help="keep the frames of the same job cut off earlier")
@@ -237,7 +247,7 @@ def _job(options: argparse.Namespace) -> Job:
 
 
 def _track(options: argparse.Namespace) -> int:
-    from . import job
+    from . import driving
 
     request = protocol.Track(
         "cli",
@@ -248,7 +258,7 @@ def _track(options: argparse.Namespace) -> int:
         options.device,
         options.driving_region,
     )
-    done = _supervised(options.json, lambda control: job.run_track(request, control))
+    done = _supervised(options.json, lambda control: driving.run(request, control))
     if done is None:
         return INTERRUPTED
     if not options.json:
@@ -258,8 +268,6 @@ def _track(options: argparse.Namespace) -> int:
 
 def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
     """Run a job with its progress shown; None where it was interrupted."""
-    from . import job
-
     stop = []
 
     # The first Ctrl-C lets what is under way become complete; the second does not wait.
@@ -270,10 +278,10 @@ def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     report = _print_json if as_json else _Bars()
-    control = job.Control("cli", report, lambda: bool(stop))
+    control = Control("cli", report, lambda: bool(stop))
     try:
         done = run(control)
-    except job.Cancelled:
+    except Cancelled:
         if as_json:
             _print_json(protocol.Cancelled("cli", control.frames))
         return None

@@ -16,9 +16,10 @@ from PIL import Image
 
 from . import media, models, motion, protocol, regions
 from .animator import Animator, Prediction, resized
+from .control import Control
 from .errors import UserError
 from .files import check_writable, replacing
-from .job import Control, Scene, check, prepare
+from .job import Scene, check, prepare
 from .protocol import Job
 from .regions import Region
 from .sheet import Sheet

@@ -16,6 +16,7 @@ PROTOCOL = 1
 MOTIONS = ("relative", "absolute")
 FORMATS = ("png", "jpg", "webp", "mp4")
 PRECISIONS = ("auto", "fp32")
+LOOPS = ("none", "pingpong", "seamless")
 STAGES = ("model", "motion", "frames")  # what a job does, in this order
 
 
@@ -42,9 +43,13 @@ class Job:
         strength: factor on relative motion, 0 (still) to 2.
         region: auto, full, or X,Y,W,H in the painting's pixels: what moves.
         driving_region: the same in the driving video.
+        all_faces: animate every sitter that is found, each in a region of their own; `region` is auto.
         size: longest side of the output in pixels; none keeps the painting's own.
         fps: frame rate of the output; none keeps the driving video's own.
         start, end: seconds into the driving video.
+        loop: none, pingpong (forward, then backward) or seamless (the end leads back into the beginning).
+        smooth: how strongly the motion is smoothed over time, 0 (not at all) to 5; none means 1, and 0 in the
+            plain published way (`region` and `driving_region` full at the model's own size).
         format: png, jpg, webp or mp4.
         resume: keep the complete frames of the same job cut off earlier.
     """
@@ -62,10 +67,13 @@ class Job:
     strength: float = 1.0
     region: str = "auto"
     driving_region: str = "auto"
+    all_faces: bool = False
     size: int | None = None
     fps: float | None = None
     start: float = 0.0
     end: float | None = None
+    loop: str = "none"
+    smooth: float | None = None
     format: str = "png"
     resume: bool = False
 

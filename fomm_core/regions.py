@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -47,6 +47,17 @@ def parse_region(text: str, what: str) -> Region | None:
         raise UserError(
             "arguments", f"{what} {text} is too small.", f"Make it at least {SMALLEST} pixels a side."
         )
+    return region
+
+
+def given(image: np.ndarray, text: str, what: str) -> Region | None:
+    """The region that `text` names in an image; None where it is to be found. Raises `UserError`."""
+    height, width = image.shape[:2]
+    if text == "full":
+        return Region(0, 0, width, height)
+    region = parse_region(text, f"The region of {what},")
+    if region is not None:
+        check_inside(region, width, height, f"The region of {what},")
     return region
 
 
@@ -118,6 +129,12 @@ def centred_square(width: int, height: int) -> Region:
     """The largest square in the middle of a picture."""
     side = min(width, height)
     return Region((width - side) // 2, (height - side) // 2, side, side)
+
+
+def middle(image: np.ndarray, what: str, warn: Callable[[str], None]) -> Region:
+    """The square in the middle, for want of a face, which `warn` is told."""
+    warn(f"No face was found in {what}; the square in its middle is used. A region can be given by hand.")
+    return centred_square(*image.shape[1::-1])
 
 
 def crop(image: np.ndarray, region: Region) -> np.ndarray:

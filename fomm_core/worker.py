@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 
 from . import __version__, protocol
+from .control import Cancelled, Control
 from .errors import in_words
 
 # How long a job may take to notice that it is to stop when nobody is there any more.
@@ -104,18 +105,18 @@ class Worker:
             self.report(protocol.Cancelled(id))
 
     def _do(self, request: protocol.Animate | protocol.Track) -> None:
-        from . import job
+        from . import driving, job
 
         def stop() -> bool:
             return self._stopping or request.id in self._cancelled
 
-        control = job.Control(request.id, self.report, stop)
+        control = Control(request.id, self.report, stop)
         try:
             if isinstance(request, protocol.Animate):
                 result = job.run(request.job, control)
             else:
-                result = job.run_track(request, control)
-        except job.Cancelled:
+                result = driving.run(request, control)
+        except Cancelled:
             result = protocol.Cancelled(request.id, control.frames)
         except Exception as error:  # a fault of ours must not take the other jobs along
             failure = in_words(error)

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from fomm_core import cli, media, protocol, regions  # noqa: E402
+from fomm_core.control import Control  # noqa: E402
 from fomm_core.errors import UserError  # noqa: E402
 from fomm_core.files import check_writable, replacing  # noqa: E402
 from fomm_core.protocol import Job  # noqa: E402
@@ -194,7 +195,7 @@ def _animated(request: Job) -> list[np.ndarray]:
         if isinstance(event, protocol.Warning):
             print(event.sentence, file=sys.stderr)
 
-    done = job.run(request, job.Control("measure", report))
+    done = job.run(request, Control("measure", report))
     numbers = range(1, done.frames + 1)
     return [media.read_painting(media.frame_path(Path(done.path), n, request.format)) for n in numbers]
 

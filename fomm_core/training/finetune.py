@@ -10,9 +10,10 @@ import torch
 
 from .. import media, models, protocol
 from ..animator import Animator, pick_device
+from ..control import Control
 from ..errors import UserError
 from ..files import sha256
-from ..job import Control, prepare
+from ..job import prepare
 from ..models import Model
 from ..network import Keypoints
 from . import checkpoint

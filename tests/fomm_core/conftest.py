@@ -23,7 +23,8 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from fomm_core import job, models, protocol
+from fomm_core import models, protocol
+from fomm_core.control import Control
 from fomm_core.models import Model
 
 # How long an example takes says nothing on a busy machine; the same examples each time make a failure one of ours.
@@ -221,8 +222,8 @@ class Events(list):
     def of(self, cls: type) -> list:
         return [event for event in self if isinstance(event, cls)]
 
-    def control(self) -> job.Control:
-        return job.Control("test", self, lambda: self.stopped)
+    def control(self) -> Control:
+        return Control("test", self, lambda: self.stopped)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fomm_core import cli, explain, job, media, models, protocol, sheet
+from fomm_core import cli, driving, explain, job, media, models, protocol, sheet
 from fomm_core.animator import Animator
+from fomm_core.control import Cancelled
 from fomm_core.drawing import keypoint_colours
 from fomm_core.errors import UserError
 
@@ -141,7 +142,7 @@ def test_absolute_motion_has_no_step_to_show(clip, explained):
 def test_a_track_in_place_of_the_video(clip, explained, request_of, model_file, events, tmp_path):
     video = clip(4)
     track = tmp_path / "t.npz"
-    job.run_track(
+    driving.run(
         protocol.Track("t", str(video), str(track), str(model_file), device="cpu", driving_region="full"),
         events.control(),
     )
@@ -193,7 +194,7 @@ def test_a_stopped_explanation_leaves_nothing(name, request_of, clip, events, tm
     video = clip(6)
     request = request_of(video, output=str(tmp_path / "to" / name))
     events.stop_at = lambda event: getattr(event, "stage", "") == "frames" and event.done == 2
-    with pytest.raises(job.Cancelled):
+    with pytest.raises(Cancelled):
         explain.run(request, events.control())
     assert list((tmp_path / "to").iterdir()) == []
 

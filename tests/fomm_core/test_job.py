@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fomm_core import job, media, models, motion, protocol, regions
+from fomm_core import driving, job, media, models, motion, protocol, regions
 from fomm_core.animator import Animator, resized
+from fomm_core.control import Cancelled
 from fomm_core.errors import UserError
-from fomm_core.job import Cancelled
 
 
 def pixels(paths) -> list[np.ndarray]:
@@ -388,7 +388,7 @@ def track_of(request, events, tmp_path, **changes) -> Path:
     path = tmp_path / "motion track.npz"
     values = {"driving_region": request.driving_region, **changes}
     wanted = protocol.Track("test", request.video, str(path), request.model, **values)
-    done = job.run_track(wanted, events.control())
+    done = driving.run(wanted, events.control())
     assert done.path == str(path)
     return path
 
@@ -420,7 +420,7 @@ def test_where_a_track_cannot_go(output, request_of, clip, events, tmp_path):
     request = request_of(clip(2))
     wanted = protocol.Track("test", request.video, str(tmp_path / output), request.model)
     with pytest.raises(UserError) as caught:
-        job.run_track(wanted, events.control())
+        driving.run(wanted, events.control())
     assert caught.value.kind in ("arguments", "output")
     assert not events, "it is said before any work is done"
 
