@@ -104,6 +104,14 @@ class Animator:
             raise RuntimeError("animate() before set_source()")
         yield from self._in_batches(len(value), lambda i, j: self._predict(value[i:j], jacobian[i:j]))
 
+    def still(self) -> Prediction:
+        """The prediction of one frame, without the first axis, for no motion: the driving pose is the source's."""
+        if self._origin is None:
+            raise RuntimeError("still() before set_source()")
+        value, jacobian = (part.cpu().numpy() for part in self._origin)
+        (prediction,) = self.animate(value, jacobian)
+        return Prediction(*(part[0] for part in prediction))
+
     def masks(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[np.ndarray]:
         """Batches of (N,K+1,h,w) float32 for the same motion as `animate`.
 

@@ -2,102 +2,177 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .network import resized as resized_maps
-from .network import warp
-from .network.layers import coordinate_grid
+from .animator import Prediction
+from .canvas_fields import MATCH_SIDE, Fields, Sitter
 from .regions import Region, crop
 
-# The motion fades to stillness over this share of the region's side, so that no seam shows.
-FADE = 0.12
-# Colours are matched on pictures of this side, each place by what is seen within this many of its pixels.
-MATCH_SIDE, MATCH_REACH = 64, 12
+# So many pixels are worked on at once: what a band of rows needs stays in the processor's cache, and a painting
+# of any size in a memory that is not its own.
+BAND = 1 << 15
+# A region of no more pixels than this is kept as floats. In a larger one, each of at most so many bands takes what
+# it needs: more of them would take much of it twice.
+HELD, BANDS = 1 << 22, 24
+# Columns that are brought to the region's resolution together.
+BLOCK = 64
+# Where a sitter's support is above this, nothing of another sitter's motion shows through.
+SOLID = 0.5
 
 
 class Canvas:
-    """A painting of which one region moves.
+    """A painting of which one sitter moves.
 
     The painting's own pixels are carried along by the dense motion, so that its detail survives; where
-    the motion uncovers what the painting does not show (the occlusion map), the prediction is taken.
+    the motion uncovers what the painting does not show (the occlusion map), the prediction is taken. Around the
+    sitter, and towards the region's border, the motion fades to stillness.
 
     Args:
-        painting: (H,W,3) uint8 RGB.
+        painting: (H,W,3) RGB or (H,W,4) RGBA, uint8 or uint16, alpha not multiplied in.
         region: what moves; it may reach past the edge.
+        origin: (K,2), the source's keypoints in [-1, 1] of the region.
+        still: what the model predicts for no motion, of one frame (see `Animator.still`): what a frame's
+            prediction does not change against it, the canvas leaves as it is painted.
     """
 
-    def __init__(self, painting: np.ndarray, region: Region):
+    def __init__(self, painting: np.ndarray, region: Region, origin: np.ndarray, still: Prediction):
         self.painting = painting
         self.region = region
-        self._pixels = _tensor(crop(painting, region))
-        self._grid = coordinate_grid(region.h, region.w, self._pixels)
-        self._size = torch.tensor([region.w, region.h])
-        self._fade = _fade(region.h, region.w)
-        self._small = F.interpolate(self._pixels, (MATCH_SIDE, MATCH_SIDE), mode="area")
+        self._unit = np.iinfo(painting.dtype).max / 255
+        self._sitter = Sitter(self._seen(), origin, still)
         height, width = painting.shape[:2]
-        # The part of the region that lies on the painting, in the painting's and in the region's pixels.
-        left, top = max(region.x, 0), max(region.y, 0)
-        right, bottom = min(region.x + region.w, width), min(region.y + region.h, height)
-        self._on_painting = slice(top, bottom), slice(left, right)
-        self._in_region = slice(top - region.y, bottom - region.y), slice(left - region.x, right - region.x)
+        # The part of the region that lies on the painting, in the region's pixels.
+        self._left, self._top = max(-region.x, 0), max(-region.y, 0)
+        self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)
+        self._held = self._cut(0, region.h) if region.w * region.h <= HELD else None
 
-    def compose(self, image: np.ndarray, deformation: np.ndarray, occlusion: np.ndarray) -> np.ndarray:
-        """One frame, (H,W,3) uint8, from one frame's prediction (see `animator.Prediction`)."""
-        size = self._pixels.shape[2:]
-        motion = torch.from_numpy(deformation).permute(2, 0, 1)[None]
-        seen = torch.from_numpy(occlusion)[None, None]
-        moved = resized_maps(motion, size)[0].permute(1, 2, 0) * self._stretch(deformation)
-        grid = torch.lerp(self._grid, moved, self._fade[..., None])
-        # Motion that reaches past the region takes its last pixels; anything else would be black.
-        warped = F.grid_sample(self._pixels, grid[None], padding_mode="border", align_corners=True)[0]
-        predicted = _tensor(image)
-        shift = resized_maps(self._colour_shift(predicted, motion, seen), size)[0]
-        predicted = resized_maps(predicted, size)[0] + shift
-        out = torch.lerp(warped, predicted, (1 - resized_maps(seen, size)[0, 0]) * self._fade)
-        frame = self.painting.copy()
-        moving = out.permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-        frame[self._on_painting] = moving[self._in_region]
-        return frame
+    def paint(
+        self,
+        frame: np.ndarray,
+        image: np.ndarray,
+        deformation: np.ndarray,
+        occlusion: np.ndarray,
+        keypoints: np.ndarray,
+    ) -> None:
+        """Paint the sitter onto `frame`, in place, from one frame's prediction (see `animator.Prediction`).
 
-    def _colour_shift(self, predicted: Tensor, motion: Tensor, seen: Tensor) -> Tensor:
-        """1x3xhxw, what has to be added to the prediction for the painting's colours.
-
-        Where the painting is seen, it is known by how much the prediction is off; the hidden places next to
-        it are taken to be off by as much, so that no edge of another colour shows around them.
+        Args:
+            frame: like the painting; a copy of it, or one on which another sitter has been painted.
+            keypoints: (K,2), the frame's driving keypoints in [-1, 1] of the region.
         """
-        side = (MATCH_SIDE, MATCH_SIDE)
-        painting = warp(self._small, resized_maps(motion, side).permute(0, 2, 3, 1))
-        weight = resized_maps(seen, side).square()
-        wrong = (painting - F.interpolate(predicted, side, mode="area")) * weight
-        spread = torch.cat([wrong, weight], dim=1)
-        for _ in range(2):
-            spread = F.avg_pool2d(spread, 2 * MATCH_REACH + 1, stride=1, padding=MATCH_REACH)
-        return spread[:, :3] / (spread[:, 3:] + 1e-3)
+        fields = self._sitter.fields(Prediction(image, deformation, occlusion), keypoints)
+        rows, columns = self._box(fields.support[0])
+        width = columns.stop - columns.start
+        if width <= 0:
+            return
+        maps = torch.cat([
+            fields.displacement * torch.tensor([self.region.w, self.region.h])[:, None, None],
+            fields.kept, fields.painted * self._unit, fields.support,
+        ])  # fmt: skip
+        # Across in blocks, for the same reason as down in bands: each takes few of the fields' values.
+        across = (slice(i, min(i + BLOCK, columns.stop)) for i in range(columns.start, columns.stop, BLOCK))
+        maps = torch.cat([_read(maps.mT, self.region.w, block).mT for block in across], dim=2)
+        step = max(1, BAND // width, 0 if self._held is not None else self.region.h // BANDS)
+        for first in range(rows.start, rows.stop, step):
+            self._paint_band(frame, slice(first, min(first + step, rows.stop)), columns, maps)
 
-    def _stretch(self, deformation: np.ndarray) -> Tensor:
-        """(2,) factors on coordinates of the deformation's resolution that make them the region's.
+    def _paint_band(self, frame: np.ndarray, rows: slice, columns: slice, maps: Tensor) -> None:
+        """Paint these rows and columns of the region by the (7,S,w) fields, in pixels and colour values."""
+        fields = Fields(*_read(maps, self.region.h, rows).split([2, 1, 3, 1]))
+        moving = self._warped(fields.displacement, rows, columns)
+        moving[:3].mul_(fields.kept).add_(fields.painted)
+        x, y = self.region.x, self.region.y
+        place = slice(rows.start + y, rows.stop + y), slice(columns.start + x, columns.stop + x)
+        ours, rest = frame[place], self.painting[place]
+        shown = fields.support[0].numpy() > 0
+        if not np.array_equal(ours, rest):
+            # Another sitter has moved here: what is ours fades into what has become of the rest.
+            through = 1 - (fields.support / SOLID).clamp(max=1)
+            moving += torch.from_numpy(ours.astype(np.float32) - rest).permute(2, 0, 1) * through
+        if len(moving) == 4:  # what is and stays transparent has a colour that nobody sees: it is left alone
+            shown &= (moving[3] >= 0.5).numpy() | (ours[..., 3] > 0)
+        np.copyto(ours, self._pixels(moving), where=shown[..., None])
 
-        1 is the centre of the last pixel, which lies nearer to the picture's edge the finer the pixels are.
-        Without this, stillness would be a zoom by one part in the deformation's resolution.
-        """
-        coarse = torch.tensor(deformation.shape[1::-1])
-        return (coarse - 1) / coarse * (self._size / (self._size - 1).clamp(min=1))
+    def _warped(self, displacement: Tensor, rows: slice, columns: slice) -> Tensor:
+        """(C,h,w), the painting as the (2,h,w) displacement, in pixels, brings it to `rows` and `columns`."""
+        y = torch.arange(rows.start, rows.stop)[:, None]
+        top, bottom = 0, self.region.h
+        pixels = self._held
+        if pixels is None:
+            reached = (y + displacement[1]).clamp(0, bottom - 1)
+            top, bottom = max(0, int(reached.min()) - 2), min(bottom, int(reached.max()) + 4)
+            pixels = self._cut(top, bottom)
+        across, down = (max(n - 1, 1) / 2 for n in (self.region.w, bottom - top))
+        grid = displacement.new_empty((1, *displacement.shape[1:], 2))
+        torch.add(
+            torch.arange(columns.start, columns.stop) / across - 1,
+            displacement[0], alpha=1 / across, out=grid[0, ..., 0],
+        )  # fmt: skip
+        torch.add((y - top) / down - 1, displacement[1], alpha=1 / down, out=grid[0, ..., 1])
+        # Bicubic: bilinear sampling would blur away a third of the finest detail's energy. Motion that reaches
+        # past the region takes its last pixels; anything else would be black.
+        warped = F.grid_sample(pixels, grid, "bicubic", padding_mode="border", align_corners=True)[0]
+        if len(warped) == 4:
+            warped[:3].div_(warped[3].clamp(min=0.5) / (255 * self._unit))
+        return warped
+
+    def _cut(self, first: int, last: int) -> Tensor:
+        """1xCxhxw float32, rows of the region; the colours times their alpha, which keeps dark fringes away."""
+        x, y, w, _ = self.region
+        pixels = crop(self.painting, Region(x, y + first, w, last - first))
+        pixels = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+        if pixels.shape[1] == 4:
+            pixels[:, :3] *= pixels[:, 3:] / (255 * self._unit)
+        return pixels
+
+    def _pixels(self, moving: Tensor) -> np.ndarray:
+        moving = moving.round_().clamp_(0, 255 * self._unit).permute(1, 2, 0)
+        if self.painting.dtype == np.uint8:
+            return moving.byte().numpy()
+        return moving.int().numpy().astype(self.painting.dtype)
+
+    def _box(self, support: Tensor) -> tuple[slice, slice]:
+        """Rows and columns of the region that hold all of the (S,S) support that lies on the painting."""
+        box = []
+        for axis, first, last, length in (
+            (1, self._top, self._bottom, self.region.h), (0, self._left, self._right, self.region.w)
+        ):  # fmt: skip
+            there = support.amax(axis).nonzero()[:, 0]
+            if not len(there):
+                return slice(0, 0), slice(0, 0)
+            share = length / len(support)
+            start, stop = (int(there[0]) - 0.5) * share, (int(there[-1]) + 1.5) * share
+            box.append(slice(max(first, int(start)), min(last, int(stop) + 1)))
+        return tuple(box)
+
+    def _seen(self) -> np.ndarray:
+        """(n,n,3) float32 of 255, the region scaled down and laid over white, as the model sees it."""
+        *_, w, h = self.region
+        edges = np.linspace(0, h, min(h, MATCH_SIDE) + 1).round().astype(int)
+        rows = []
+        for first, last in pairwise(edges):
+            pixels = self._cut(first, last) / self._unit
+            if pixels.shape[1] == 4:
+                pixels = pixels[:, :3] + 255 - pixels[:, 3:]
+            rows.append(F.interpolate(pixels, (1, min(w, MATCH_SIDE)), mode="area"))
+        return torch.cat(rows, dim=2)[0].permute(1, 2, 0).numpy()
 
 
-def _tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
+def _read(maps: Tensor, length: int, places: slice) -> Tensor:
+    """Cxnxw maps at some `places` of `length` that n values cover, linearly between them: Cxhxw."""
+    weights = _interpolation(maps.shape[1], length)[places]
+    needed = weights.any(0).nonzero()[:, 0]
+    needed = slice(int(needed[0]), int(needed[-1]) + 1)
+    return weights[:, needed] @ maps[:, needed]
 
 
-def _fade(height: int, width: int) -> Tensor:
-    """HxW, 0 at the border, 1 further in than `FADE`, smooth between."""
-
-    def ramp(length: int) -> Tensor:
-        distance = (torch.arange(length) + 0.5) / length
-        distance = torch.minimum(distance, 1 - distance) / FADE
-        distance = distance.clamp(0, 1)
-        return distance * distance * (3 - 2 * distance)
-
-    return torch.outer(ramp(height), ramp(width))
+@lru_cache(maxsize=16)
+def _interpolation(before: int, after: int) -> Tensor:
+    """(after,before) weights that bring `before` values to `after`, as `F.interpolate` does."""
+    return F.interpolate(torch.eye(before)[None, None], (after, before), mode="bilinear")[0, 0]

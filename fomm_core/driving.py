@@ -1,15 +1,19 @@
-"""The driving video's motion: from the video, or from a motion track."""
+"""The driving video's motion: from the video, from the tracks detected before, or from a motion track."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from . import __version__, job_folder, media, models, motion, protocol, regions
+from . import __version__, job_folder, media, models, motion, protocol, regions, track_cache
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
@@ -18,9 +22,36 @@ from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
 
+# Changes whenever detection comes to another track for the same video, model and settings.
+DETECTION = 1
+# The face is looked for in a few frames evenly spread over the clip; in more where those do not agree.
+FEW, MORE = 3, 9
+# Seconds to look at of a file that does not say how long it is.
+UNKNOWN_LENGTH = 3.0
+# Boxes of one face: none this many times larger or smaller than the median one.
+ALIKE = 1.6
+# A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
+# hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
+THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
+# A cut also changes the thumbnail by so many grey levels of 255 on average: two dark frames are no cut.
+CUT_CHANGE = 8
+# A sentence names so many cuts.
+TOLD = 5
 
-def read(job: Job, animator: Animator, control: Control, resumed: Path | None) -> MotionTrack:
-    """The job's driving motion, cut and retimed: from its own earlier run, a track file, or the video."""
+
+class Probe(NamedTuple):
+    """One look at a clip: at which second from the chosen start, and the box of the face there, if any."""
+
+    seconds: float
+    face: Region | None
+
+
+def read(job: Job, animator: Animator, control: Control, resumed: Path | None, plain: bool) -> MotionTrack:
+    """The job's driving motion, cut, smoothed, retimed and looped.
+
+    It comes from the job's own earlier run in the folder `resumed`, from a track file, or from the video. A job in
+    the `plain` published way is not smoothed unless it says so. Raises `UserError` and `Cancelled`.
+    """
     video = Path(job.video)
     if resumed is not None:
         with contextlib.suppress(UserError):  # lost or damaged: detected anew, it comes out the same
@@ -28,17 +59,19 @@ def read(job: Job, animator: Animator, control: Control, resumed: Path | None) -
     if motion.is_track(video):
         track = MotionTrack.load(video)
         made_with = track.provenance.get("model_sha256")
-        about = animator.model.metadata  # a model tuned to a painting moves as the one it comes from
-        if made_with not in (about["sha256"], about.get("motion_sha256", about["sha256"])):
+        if made_with not in (animator.model.metadata["sha256"], _motion_hash(animator)):
             raise UserError(
                 "video",
                 f"The motion track {video} was made with the model {track.provenance.get('model', 'unknown')}.",
                 f"Animate with that model, or make a track with {animator.model.name}.",
             )
+        _warn_again(track, control)
         track = track.cut(job.start, job.end)
     else:
         track = detect(video, animator, control, job.driving_region, job.start, job.end)
-    return track.retimed(job.fps) if job.fps else track
+    smooth = (0.0 if plain else 1.0) if job.smooth is None else job.smooth
+    track = track.smoothed(smooth)
+    return (track.retimed(job.fps) if job.fps else track).looped(job.loop)
 
 
 def detect(
@@ -49,44 +82,28 @@ def detect(
     start: float = 0,
     end: float | None = None,
 ) -> MotionTrack:
-    """The motion of a driving video. Raises `UserError` and `Cancelled`."""
+    """The motion of a driving video, as detected now or earlier. Raises `UserError` and `Cancelled`."""
     reader = media.VideoReader(video, start, end)
-    region: Region | None = None
-    values, jacobians = [], []
-    batch: list[np.ndarray] = []
-    began = time.monotonic()
-
-    def flush() -> None:
-        value, jacobian = animator.detect(np.stack(batch))
-        values.append(value)
-        jacobians.append(jacobian)
-        batch.clear()
-        control.progress("motion", sum(map(len, values)), reader.estimate, began)
-
-    with contextlib.closing(iter(reader)) as frames:
-        for frame in frames:
-            control.check()
-            if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
-                region = _region(reader, frame, region_text, control)
-            batch.append(
-                resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
-            )
-            if len(batch) >= animator.batch_size:
-                flush()
-    if batch:
-        flush()
     model = animator.model
-    provenance = {
+    origin = {
         "video": video.name,
         "video_sha256": sha256(video),
         "model": model.name,
         "model_sha256": model.metadata["sha256"],
-        "region": ",".join(map(str, region)),
-        "start": f"{start:g}",
-        "fps": f"{reader.fps:g}",
-        "version": __version__,
     }
-    return MotionTrack(np.concatenate(values), np.concatenate(jacobians), reader.fps, provenance)
+    name = track_cache.name_of(
+        video=origin["video_sha256"], model=_motion_hash(animator), region=region_text, start=start, end=end,
+        detection=DETECTION,
+    )  # fmt: skip
+    if track := track_cache.look_up(name):
+        # Known by their contents, the video and a model tuned from that one may have other names now.
+        track = replace(track, provenance={**track.provenance, **origin})
+        _warn_again(track, control)
+        return track
+    track = _detected(reader, start, animator, control, region_text)
+    track.provenance.update(origin)
+    track_cache.keep(name, track)
+    return track
 
 
 def run(request: protocol.Track, control: Control) -> protocol.Done:
@@ -111,18 +128,149 @@ def run(request: protocol.Track, control: Control) -> protocol.Done:
     )
 
 
-def _region(reader: media.VideoReader, first: np.ndarray, text: str, control: Control) -> Region:
-    what = f"the driving video {reader.path.name}"
-    if region := regions.given(first, text, what):
-        return region
-    with contextlib.closing(_checked(reader, control)) as frames:
-        face = regions.find_moving_face(frames)
-    if face:
-        return regions.square_around(face, *first.shape[1::-1], within=True)
-    return regions.middle(first, what, control.warn)
+def _motion_hash(animator: Animator) -> str:
+    """What identifies a model's keypoints: one tuned to a painting moves as the one it comes from."""
+    about = animator.model.metadata
+    return about.get("motion_sha256", about["sha256"])
 
 
-def _checked(frames: Iterable[np.ndarray], control: Control) -> Iterator[np.ndarray]:
-    for frame in frames:
+def _warn_again(track: MotionTrack, control: Control) -> None:
+    """What was odd about the video is told whenever its track is used."""
+    for sentence in filter(None, track.provenance.get("warnings", "").split("\n")):
+        control.warn(sentence)
+
+
+def _detected(
+    reader: media.VideoReader, start: float, animator: Animator, control: Control, region_text: str
+) -> MotionTrack:
+    region: Region | None = None
+    probes: list[Probe] = []
+    warnings: list[str] = []
+    values, jacobians, thumbnails = [], [], []
+    batch: list[np.ndarray] = []
+    began = time.monotonic()
+
+    def warn(sentence: str) -> None:
+        warnings.append(sentence)
+        control.warn(sentence)
+
+    def flush() -> None:
+        value, jacobian = animator.detect(np.stack(batch))
+        values.append(value)
+        jacobians.append(jacobian)
+        batch.clear()
+        control.progress("motion", sum(map(len, values)), reader.estimate, began)
+
+    with contextlib.closing(iter(reader)) as frames:
+        for frame in frames:
+            control.check()
+            if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
+                what = f"the driving video {reader.path.name}"
+                region = regions.given(frame, region_text, what)
+                if region is None:
+                    probes = _probes(reader, start, control)
+                    region = region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
+            picture = regions.crop(frame, region)
+            thumbnails.append(_thumbnail(picture))
+            batch.append(resized(picture, animator.frame_size, antialias=region_text != "full"))
+            if len(batch) >= animator.batch_size:
+                flush()
+    if batch:
+        flush()
+    for sentence in oddities(np.stack(thumbnails), reader.fps, probes, start):
+        warn(f"The driving video {reader.path.name} {sentence}")
+    provenance = {
+        "region": ",".join(map(str, region)),
+        "start": f"{start:g}",
+        "fps": f"{reader.fps:g}",
+        "version": __version__,
+        "warnings": "\n".join(warnings),
+    }
+    return MotionTrack(np.concatenate(values), np.concatenate(jacobians), reader.fps, provenance)
+
+
+def region_of(probes: Sequence[Probe], width: int, height: int) -> Region | None:
+    """The square in which a clip's face moves, with room; None where it was not found.
+
+    It is as much larger than one frame's face as the way that the face goes, so that it never leaves the square.
+    """
+    path = _path(probes)
+    return path and regions.square_around(path, width, height, within=True)
+
+
+def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start: float = 0) -> list[str]:
+    """What is wrong with a clip, each with its time: cuts, and from when on its face is not to be seen.
+
+    Args:
+        thumbnails: (N,T,T) numbers, what the model sees, small and grey.
+        probes: where the face was looked for, in order of time.
+        start: seconds into the video at which the clip starts.
+
+    Returns:
+        The ends of sentences about the video.
+    """
+    flat = thumbnails.reshape(len(thumbnails), -1)
+    centred = flat - flat.mean(1, keepdims=True)
+    # A picture of one colour, but for a compressed video's noise, is like no other.
+    even = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), flat.shape[1] ** 0.5)
+    said = []
+    jump = ((even[1:] * even[:-1]).sum(1) < CUT) & (np.abs(np.diff(flat, axis=0)).mean(1) > CUT_CHANGE)
+    if len(cuts := np.flatnonzero(jump) + 1):
+        times = ", ".join(f"{start + number / fps:.1f} s" for number in cuts[:TOLD])
+        more = " and later" if len(cuts) > TOLD else ""
+        said.append(f"cuts to another picture at {times}{more}: the motion jumps there.")
+    at = [min(len(flat) - 1, round(probe.seconds * fps)) for probe in probes]
+    seen = [number for number, probe in zip(at, probes, strict=True) if probe.face]
+    if seen:
+        # The cascade misses a face now and then: it is lost where the picture is another, too, twice in a row.
+        lost = [
+            not probe.face and (even[seen] @ even[i]).max() < LOST
+            for i, probe in zip(at, probes, strict=True)
+        ]
+        for index, gone in enumerate(lost):
+            if gone and not (index and lost[index - 1]) and lost[index : index + 2] == [True, True]:
+                seconds = start + probes[index].seconds
+                said.append(f"shows no face at {seconds:.1f} s: the motion from about there on means little.")
+    return said
+
+
+def _path(probes: Sequence[Probe]) -> Region | None:
+    """The square box of all the places where the face was found."""
+    found = [probe.face for probe in probes if probe.face]
+    if not found:
+        return None
+    median = float(np.median([face.w for face in found]))
+    same = [face for face in found if 1 / ALIKE <= face.w / median <= ALIKE] or found
+    left, top = min(face.x for face in same), min(face.y for face in same)
+    across, down = max(face.x + face.w for face in same) - left, max(face.y + face.h for face in same) - top
+    side = max(across, down)
+    return Region(left + (across - side) // 2, top + (down - side) // 2, side, side)
+
+
+def _probes(reader: media.VideoReader, start: float, control: Control) -> list[Probe]:
+    """Looks at the clip: a few where they agree, more where a face is missing or moves about."""
+    shares = set(np.linspace(0, 0.98, FEW))
+    few = _look(reader, start, shares, control)
+    faces = [probe.face for probe in few]
+    if all(faces) and _path(few).w < ALIKE * min(face.w for face in faces):
+        return few
+    between = _look(reader, start, set(np.linspace(0, 0.98, MORE)) - shares, control)
+    return sorted(few + between, key=lambda probe: probe.seconds)
+
+
+def _look(reader: media.VideoReader, start: float, shares: set[float], control: Control) -> list[Probe]:
+    """The face at each of those shares of the clip's length."""
+    length = reader.estimate / reader.fps or UNKNOWN_LENGTH
+    found = []
+    for seconds in sorted(share * length for share in shares):
         control.check()
-        yield frame
+        there = media.VideoReader(reader.path, start + seconds)
+        # The file may be shorter than it says.
+        with contextlib.suppress(UserError), contextlib.closing(iter(there)) as frames:
+            found.extend(Probe(seconds, regions.find_face(frame)) for frame in islice(frames, 1))
+    return found
+
+
+def _thumbnail(picture: np.ndarray) -> np.ndarray:
+    small = Image.fromarray(picture).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small.convert("L"), np.float64)

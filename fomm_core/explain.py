@@ -6,6 +6,7 @@ After the visualisation that the authors publish with their results (project pag
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -32,7 +33,8 @@ ROWS = 4
 def run(job: Job, control: Control, frame: int | None = None) -> protocol.Done:
     """Explain `job`, whose output names a file here: a picture of a few frames, or a movie of all of them.
 
-    The settings that shape an animation's files (size, fps, format, resume) have no say.
+    The settings that shape an animation's files (size, fps, loop, format, resume) have no say; of several
+    sitters it is the first.
 
     Args:
         frame: the one frame that a picture shows, from 0, counted from the chosen start.
@@ -45,7 +47,8 @@ def run(job: Job, control: Control, frame: int | None = None) -> protocol.Done:
     output = Path(job.output)
     check(job)
     _check_output(output, frame)
-    painting = media.read_painting(Path(job.painting))
+    job = dataclasses.replace(job, size=None, fps=None, loop="none", all_faces=False)
+    painting = media.as_seen(media.read_painting(Path(job.painting)))
     check_writable(output.parent)
     control.check()
     animator = Animator(models.load(job.model, job.config), job.device)
@@ -53,7 +56,7 @@ def run(job: Job, control: Control, frame: int | None = None) -> protocol.Done:
     scene = prepare(job, painting, animator, control)
     is_movie = output.suffix.lower() in MOVIES
     numbers = range(len(scene.track)) if is_movie else _shown(scene, frame)
-    sheets = _sheets(job, scene, animator, control, numbers)
+    sheets = _sheets(job, scene, control, numbers)
     if is_movie:
         with media.MovieWriter(output, scene.track.fps, lambda *_: None) as writer:
             for index, sheet in enumerate(sheets, 1):
@@ -106,7 +109,7 @@ def _check_output(output: Path, frame: int | None) -> None:
 
 def _shown(scene: Scene, frame: int | None) -> list[int]:
     if frame is None:
-        return representative(scene.value, scene.origin, ROWS)
+        return representative(scene.sitters[0].value, scene.sitters[0].origin, ROWS)
     if not 0 <= frame < len(scene.track):
         raise UserError(
             "arguments",
@@ -116,18 +119,17 @@ def _shown(scene: Scene, frame: int | None) -> list[int]:
     return [frame]
 
 
-def _sheets(
-    job: Job, scene: Scene, animator: Animator, control: Control, numbers: Sequence[int]
-) -> Iterator[np.ndarray]:
+def _sheets(job: Job, scene: Scene, control: Control, numbers: Sequence[int]) -> Iterator[np.ndarray]:
     """The sheet of each of the frames `numbers`, which ascend, one at a time."""
-    value, jacobian = scene.value[numbers], scene.jacobian[numbers]
-    sheet = Sheet(scene.source, scene.origin, transferred=job.motion == "relative")
+    (sitter,) = scene.sitters
+    value, jacobian = sitter.value[numbers], sitter.jacobian[numbers]
+    sheet = Sheet(sitter.source, sitter.origin, transferred=job.motion == "relative")
     predictions = (
         Prediction(*parts)
-        for batch in animator.animate(value, jacobian)
+        for batch in sitter.animator.animate(value, jacobian)
         for parts in zip(*batch, strict=True)
     )
-    masks = chain.from_iterable(animator.masks(value, jacobian))
+    masks = chain.from_iterable(sitter.animator.masks(value, jacobian))
     began = time.monotonic()
     with contextlib.closing(_driving(job, scene, numbers)) as driving:
         frames = zip(numbers, driving, value, predictions, masks, strict=True)
@@ -149,6 +151,6 @@ def _driving(job: Job, scene: Scene, numbers: Sequence[int]) -> Iterator[np.ndar
         for number, frame in enumerate(frames):
             if number in numbers:
                 crop = regions.crop(frame, region)
-                yield resized(crop, len(scene.source), antialias=job.driving_region != "full")
+                yield resized(crop, len(scene.sitters[0].source), antialias=job.driving_region != "full")
             if number == numbers[-1]:
                 return

@@ -10,33 +10,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import driving, job_folder, media, models, motion, protocol, regions
-from .animator import Animator, resized
+from . import driving, job_folder, media, models, motion, protocol, regions, sitters
+from .animator import Animator, Prediction
 from .canvas import Canvas
 from .control import Control
 from .errors import UserError
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
+from .sitters import Sitter
 
 
 class Scene(NamedTuple):
     """What a job animates, once all has been read.
 
     Attributes:
-        region: what moves, in the painting's pixels.
-        source: (S,S,3) uint8, the region as the model sees it.
-        origin: its keypoints, (K,2) in [-1, 1].
         track: the driving motion, N frames.
-        value, jacobian: (N,K,2) and (N,K,2,2), that motion as keypoints and Jacobians of the source.
+        sitters: who moves, the largest first.
+        plain: whether the prediction is written as it is, as the published code does.
     """
 
-    region: Region
-    source: np.ndarray
-    origin: np.ndarray
     track: MotionTrack
-    value: np.ndarray
-    jacobian: np.ndarray
+    sitters: list[Sitter]
+    plain: bool
 
 
 def check(job: Job) -> None:
@@ -115,21 +111,22 @@ def run(job: Job, control: Control) -> protocol.Done:
     record = job_folder.record(job, model)
     control.frames = kept = job_folder.complete_frames(output, record, job)
     scene = prepare(job, painting, animator, control, output if kept else None)
-    track, region, source = scene.track, scene.region, scene.source
-    full = job.region == job.driving_region == "full"
-    # The prediction as it is, as the published code writes it.
-    plain = full and job.size == animator.frame_size
-    if job.size and not plain:
-        painting, region = _scaled(painting, region, job.size)
-    height, width = source.shape[:2] if plain else painting.shape[:2]
+    canvases: list[Canvas] = []
+    if scene.plain:
+        height, width = scene.sitters[0].source.shape[:2]
+    else:
+        painting, scale = _scaled(painting, job.size)
+        height, width = painting.shape[:2]
     _check_format(job.format, width, height)
 
+    track = scene.track
     total = len(track)
     control.frames = kept = min(kept, total)
     control.check()
     job_folder.start(output, record, track, kept)
     control.report(protocol.Started(control.id, total, track.fps, width, height))
-    canvas = None if plain else Canvas(painting, region)
+    if not scene.plain and kept < total:
+        canvases = [_canvas(painting, sitter, scale) for sitter in scene.sitters]
     frames_began = time.monotonic()
     control.progress("frames", kept, total, frames_began, kept)
 
@@ -138,9 +135,8 @@ def run(job: Job, control: Control) -> protocol.Done:
             control.frame(index, path)
         control.progress("frames", index, total, frames_began, kept)
 
-    with _writer(job, output, track.fps, written) as writer:
-        for index, frame in enumerate(_frames(animator, canvas, scene, kept), kept + 1):
-            control.check()
+    with _writer(job, output, track.fps, written, control) as writer:
+        for index, frame in enumerate(_frames(painting, scene, canvases, kept, control), kept + 1):
             writer.write(index, frame)
     path = writer.path if job.format == "mp4" else output / "frames"
     return protocol.Done(control.id, str(path), total, track.fps, round(time.monotonic() - began, 2))
@@ -149,15 +145,20 @@ def run(job: Job, control: Control) -> protocol.Done:
 def prepare(
     job: Job, painting: np.ndarray, animator: Animator, control: Control, resumed: Path | None = None
 ) -> Scene:
-    """Read the driving motion, make the (H,W,3) `painting`'s region the source, and transfer one to the other.
+    """Read the driving motion, find the sitters of the painting, and make it theirs.
 
-    `resumed` is the folder of the same job's earlier run. Raises `UserError` and `Cancelled`.
+    Args:
+        painting: as `media.read_painting` gives it.
+        animator: the first sitter's.
+        resumed: the folder of the same job's earlier run.
+
+    Raises:
+        UserError: it cannot be done.
+        Cancelled: it was stopped.
     """
-    track = driving.read(job, animator, control, resumed)
-    region = _painting_region(painting, job.region, control)
-    source = resized(regions.crop(painting, region), animator.frame_size, antialias=job.region != "full")
-    value, jacobian = animator.set_source(source)
-    return Scene(region, source, value, track, *_transferred(job, track, value, jacobian))
+    plain = job.region == job.driving_region == "full" and job.size == animator.frame_size
+    track = driving.read(job, animator, control, resumed, plain)
+    return Scene(track, sitters.prepare(painting, job, track, animator, control, plain), plain)
 
 
 def _check_format(format: str, width: int, height: int) -> None:
@@ -170,56 +171,45 @@ def _check_format(format: str, width: int, height: int) -> None:
         )
 
 
-def _painting_region(painting: np.ndarray, text: str, control: Control) -> Region:
-    if region := regions.given(painting, text, "the painting"):
-        return region
-    if region := regions.around_sitter(painting):
-        return region
-    return regions.middle(painting, "the painting", control.warn)
+def _scaled(painting: np.ndarray, size: int | None) -> tuple[np.ndarray, float]:
+    """The painting with its longest side at most `size`, and by how much it became smaller."""
+    smaller = media.scaled(painting, size) if size else painting
+    return smaller, smaller.shape[1] / painting.shape[1]
 
 
-def _scaled(painting: np.ndarray, region: Region, size: int) -> tuple[np.ndarray, Region]:
-    """The painting with its longest side at most `size`, and the region in its new pixels."""
-    smaller = media.scaled(painting, size)
-    scale = smaller.shape[1] / painting.shape[1]
-    x, y, w, h = (round(v * scale) for v in region)
-    return smaller, Region(x, y, max(1, w), max(1, h))
+def _canvas(painting: np.ndarray, sitter: Sitter, scale: float) -> Canvas:
+    x, y, w, h = (round(v * scale) for v in sitter.region)
+    return Canvas(painting, Region(x, y, max(1, w), max(1, h)), sitter.origin, sitter.animator.still())
 
 
-def _transferred(
-    job: Job, track: MotionTrack, source_value: np.ndarray, source_jacobian: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    if job.reference_frame == "auto":
-        reference = motion.nearest_frame(track, source_value)
-    else:
-        number = 0 if job.reference_frame == "first" else int(job.reference_frame)
-        # The number counts the driving video's own frames, from the start that was chosen.
-        original_fps = track.recorded_fps
-        reference = math.floor(number * track.fps / original_fps + 0.5)
-        if reference >= len(track):
-            raise UserError(
-                "arguments",
-                f"The reference frame {number} lies past the driving video's end.",
-                f"Use 0 to {math.floor((len(track) - 1) * original_fps / track.fps)}.",
-            )
-    return motion.transfer(
-        track,
-        source_value,
-        source_jacobian,
-        relative=job.motion == "relative",
-        adapt_scale=job.adapt_scale,
-        reference=reference,
-        strength=job.strength,
-    )
+def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None], control: Control):
+    if job.format != "mp4":
+        profile = media.colour_profile(Path(job.painting))
+        return media.FrameWriter(output / "frames", job.format, written, profile)
+    sound = None
+    # What swings back and forth has no sound that fits.
+    if job.loop != "pingpong" and not motion.is_track(Path(job.video)):
+        sound = media.Sound(Path(job.video), job.start)
+    return media.MovieWriter(output / job_folder.MOVIE, fps, written, sound, control.warn)
 
 
-def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None]):
-    if job.format == "mp4":
-        return media.MovieWriter(output / job_folder.MOVIE, fps, written)
-    return media.FrameWriter(output / "frames", job.format, written)
+def _frames(
+    painting: np.ndarray, scene: Scene, canvases: list[Canvas], kept: int, control: Control
+) -> Iterator[np.ndarray]:
+    """The frames after the first `kept`, one at a time, each with all sitters in it."""
+    predictions = [_predictions(sitter, kept) for sitter in scene.sitters]
+    for number, seen in enumerate(zip(*predictions, strict=True), kept):
+        control.check()
+        if scene.plain:
+            yield seen[0].image
+            continue
+        frame = painting.copy()
+        for canvas, sitter, prediction in zip(canvases, scene.sitters, seen, strict=True):
+            canvas.paint(frame, *prediction, sitter.value[number])
+        yield frame
 
 
-def _frames(animator: Animator, canvas: Canvas | None, scene: Scene, kept: int) -> Iterator[np.ndarray]:
-    for batch in animator.animate(scene.value[kept:], scene.jacobian[kept:]):
-        for image, deformation, occlusion in zip(*batch, strict=True):
-            yield image if canvas is None else canvas.compose(image, deformation, occlusion)
+def _predictions(sitter: Sitter, kept: int) -> Iterator[Prediction]:
+    for batch in sitter.animator.animate(sitter.value[kept:], sitter.jacobian[kept:]):
+        for parts in zip(*batch, strict=True):
+            yield Prediction(*parts)

@@ -1,14 +1,16 @@
-"""Motion as data: keypoints and Jacobians over time, and their transfer from a driving face to a painting."""
+"""Motion as data: keypoints and Jacobians over time, smoothed, retimed and looped before any pixel is computed."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
 from .errors import UserError
 from .files import replacing
@@ -22,6 +24,13 @@ TINY = 1e-6
 SMALL = 1e-3
 # A detector's numbers are of the order of 1; beyond this a file holds something else.
 LARGEST = 1e4
+# Smoothing of strength 1 averages over this many seconds to either side (standard deviation) …
+SMOOTHING = 0.12
+# … what differs by no more than the jitter: keypoints in [-1, 1], between 1/4 and 3/2 of a pixel of 256.
+JITTER = (0.25 / 128, 1.5 / 128)
+TURN_JITTER = (0.01, 0.1)
+# The end of a seamless loop takes at least so many seconds to lead back to the beginning.
+SHORTEST_WAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,16 +54,19 @@ class MotionTrack:
 
     def save(self, path: Path) -> None:
         """Write one small .npz file, complete or not at all. Raises `UserError`."""
-        # Into an open file: given a path, numpy would add a suffix of its own.
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                format=FORMAT,
-                value=self.value,
-                jacobian=self.jacobian,
-                fps=self.fps,
-                provenance=json.dumps(self.provenance),
-            )
+        # First into memory: given a path, numpy would add a suffix of its own, and a zip file that could not be
+        # finished on a full disk complains of that when it is forgotten.
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            format=FORMAT,
+            value=self.value,
+            jacobian=self.jacobian,
+            fps=self.fps,
+            provenance=json.dumps(self.provenance),
+        )
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> MotionTrack:
@@ -115,21 +127,78 @@ class MotionTrack:
             )
         return replace(self, value=self.value[first:last], jacobian=self.jacobian[first:last])
 
+    def smoothed(self, strength: float) -> MotionTrack:
+        """The same motion without a detector's jitter: what is nearly still becomes still, what moves stays.
+
+        Offline, so nothing lags: each frame is seen with its past and its future, about a tenth of a second
+        of them for a strength of 1, whatever the frame rate.
+
+        Args:
+            strength: 0 changes nothing; 1 is the usual; 5 leaves only slow and large motion.
+        """
+        if strength == 0 or len(self) < 3:
+            return self
+        n, k = self.value.shape[:2]
+        reach = strength * SMOOTHING * self.fps
+        value = _steadied(self.value, reach, [strength * bound for bound in JITTER])
+        flat = _steadied(self.jacobian.reshape(n, k, 4), reach, [strength * bound for bound in TURN_JITTER])
+        jacobian = _sound(flat.reshape(n, k, 2, 2), self.jacobian, self.jacobian)
+        return replace(self, value=value, jacobian=jacobian)
+
     def retimed(self, fps: float) -> MotionTrack:
-        """The same motion at another rate, keypoints and Jacobians interpolated linearly in time."""
+        """The same motion at another rate, as long as before, keypoints and Jacobians interpolated in time.
+
+        New frames past the middle of the last one go on as it moved, so that none is shown twice.
+        """
         if fps == self.fps:
             return self
         count = max(1, round(len(self) * fps / self.fps))
-        at = np.minimum(np.arange(count) * self.fps / fps, len(self) - 1)
-        left = np.floor(at).astype(int)
+        at = np.arange(count) * (self.fps / fps)
+        left = np.minimum(np.floor(at).astype(int), len(self) - 1)
         right = np.minimum(left + 1, len(self) - 1)
-        weight = (at - left).astype(np.float32)
+        value = _interpolated(self.value, at)
+        jacobian = _sound(_interpolated(self.jacobian, at), self.jacobian[left], self.jacobian[right])
+        return replace(self, value=value, jacobian=jacobian, fps=fps)
 
-        def between(values: np.ndarray) -> np.ndarray:
-            w = weight.reshape(-1, *[1] * (values.ndim - 1))
-            return values[left] * (1 - w) + values[right] * w
+    def looped(self, loop: str) -> MotionTrack:
+        """The motion to be played again and again: `loop` is one of `protocol.LOOPS`.
 
-        return replace(self, value=between(self.value), jacobian=between(self.jacobian), fps=fps)
+        "pingpong" runs forward, then backward, no frame twice in a row. "seamless" is as long as before: the last
+        frames lead back into the first, which stay as they are, in time with the clip's sound.
+        """
+        if loop == "pingpong":
+            there_and_back = np.concatenate([np.arange(len(self)), np.arange(len(self) - 2, 0, -1)])
+            return replace(self, value=self.value[there_and_back], jacobian=self.jacobian[there_and_back])
+        if loop == "seamless" and len(self) > 2:
+            return self._led_back()
+        return self
+
+    def _led_back(self) -> MotionTrack:
+        """Its last frames moved so that the step from the last to the first is one like those between frames."""
+        parts = (self.value, self.jacobian)
+        stretch = self._stretch()
+        progress = np.arange(1, stretch + 1) / stretch
+        weight = progress * progress * (3 - 2 * progress)
+        # The last frame is to lie one step before the first; a smaller step where it would stand out.
+        for step in (1.0, 0.5, 0.25, 0.0):
+            ends = []
+            for part in parts:
+                velocity = (part[1] - part[0] + part[-1] - part[-2]) / 2
+                change = part[0] - step * velocity - part[-1]
+                moved = part.copy()
+                moved[-stretch:] += weight.reshape(-1, *[1] * (part.ndim - 1)) * change
+                ends.append(moved)
+            if all(_step(part[-1:], part[:1]).max() <= _step(part[:-1], part[1:]).max() for part in ends):
+                break
+        value, jacobian = ends
+        return replace(self, value=value, jacobian=_sound(jacobian, self.jacobian, self.jacobian[:1]))
+
+    def _stretch(self) -> int:
+        """Over how many frames the end is led back: so many that the way is no rush, half of all at most."""
+        steps = _step(self.value[:-1], self.value[1:])
+        way = 1.5 * _step(self.value[-1:], self.value[:1])[0]  # at its fastest in the middle
+        lively = max(float(np.quantile(steps, 0.75)), TINY)
+        return int(np.clip(max(way / lively, SHORTEST_WAY * self.fps), 1, len(self) // 2))
 
 
 def is_track(path: Path) -> bool:
@@ -137,78 +206,91 @@ def is_track(path: Path) -> bool:
     return path.suffix.lower() == SUFFIX
 
 
-def nearest_frame(track: MotionTrack, source_value: np.ndarray) -> int:
-    """The driving frame whose pose is nearest to the source's: keypoints centred, and scaled by their hull."""
-    distance = np.square(_normalised(track.value) - _normalised(source_value[None])).sum((1, 2))
-    return int(distance.argmin())
-
-
-def transfer(
-    track: MotionTrack,
-    source_value: np.ndarray,
-    source_jacobian: np.ndarray,
-    *,
-    relative: bool = True,
-    adapt_scale: bool = True,
-    reference: int = 0,
-    strength: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The driving motion, as keypoints of the source (paper, section 3.3, equations 8 and 9).
-
-    Args:
-        track: the driving motion, N frames.
-        source_value, source_jacobian: (K,2) and (K,2,2), the source's keypoints.
-        relative: move from the source's own pose by what changed since the driving frame `reference`;
-            absolute motion takes the driving pose as it is.
-        adapt_scale: scale relative movement by the ratio of the square roots of the keypoints' hull areas.
-        strength: factor on relative motion.
-
-    Returns:
-        (N,K,2) and (N,K,2,2) float32, finite, every Jacobian invertible.
-    """
-    value = track.value.astype(np.float64)
-    jacobian = track.jacobian.astype(np.float64)
-    source_value = source_value.astype(np.float64)
-    source_jacobian = _regular(source_jacobian.astype(np.float64), np.eye(2))
-    if relative:
-        scale = strength
-        if adapt_scale:
-            scale *= _relative_scale(source_value, value[reference])
-        value = scale * (value - value[reference]) + source_value
-        change = jacobian @ np.linalg.inv(_regular(jacobian[reference], np.eye(2)))
-        change[:, _is_singular(jacobian[reference])] = np.eye(2)
-        change = np.eye(2) + strength * (change - np.eye(2))
-        jacobian = change @ source_jacobian
-    # What cannot be inverted moves without a first-order part: by translation alone.
-    jacobian = _regular(jacobian, source_jacobian)
-    return value.astype(np.float32), jacobian.astype(np.float32)
-
-
-def hull_area(points: np.ndarray) -> float:
-    """Area of the convex hull of (K,2) points; 0 for fewer than three, or where all lie on a line."""
-    try:
-        return float(ConvexHull(points).volume)  # in two dimensions, scipy's "volume" is the area
-    except (QhullError, ValueError):
-        return 0.0
-
-
-def _relative_scale(source_value: np.ndarray, driving_value: np.ndarray) -> float:
-    source, driving = hull_area(source_value), hull_area(driving_value)
-    return math.sqrt(source / driving) if min(source, driving) > TINY else 1.0
-
-
-def _normalised(value: np.ndarray) -> np.ndarray:
-    """(N,K,2) keypoints about their mean, each frame's hull brought to unit area."""
-    areas = np.array([hull_area(v) for v in value])
-    scale = np.sqrt(np.where(areas > TINY, areas, 1.0))
-    return (value - value.mean(1, keepdims=True)) / scale[:, None, None]
-
-
-def _is_singular(matrices: np.ndarray) -> np.ndarray:
+def is_singular(matrices: np.ndarray) -> np.ndarray:
+    """Which of the (…,2,2) matrices cannot be inverted, or not without blowing up noise."""
     determinant = np.linalg.det(matrices)
     return np.abs(determinant) <= TINY * np.maximum(np.square(matrices).sum((-1, -2)), SMALL)
 
 
-def _regular(matrices: np.ndarray, instead: np.ndarray) -> np.ndarray:
+def regular(matrices: np.ndarray, instead: np.ndarray) -> np.ndarray:
     """The (…,2,2) matrices, with `instead` in place of those that cannot be inverted."""
-    return np.where(_is_singular(matrices)[..., None, None], instead, matrices)
+    return np.where(is_singular(matrices)[..., None, None], instead, matrices)
+
+
+def _steadied(parts: np.ndarray, reach: float, bounds: Sequence[float]) -> np.ndarray:
+    """(N,K,D) numbers over time, each frame a local line through those near in time and alike.
+
+    A bilateral filter of first order: it averages over about `reach` frames (standard deviation) to both sides,
+    but not across what differs by much more than the noise, so steps stay steps. A line rather than a mean
+    keeps the ends from lagging behind, where one of the sides is missing.
+
+    Args:
+        bounds: least and largest difference that counts as alike; in between, three times the noise found.
+    """
+    n = len(parts)
+    data = parts.astype(np.float64)
+    # Motion hardly shows in second differences, noise does: the median finds it (Gasser et al., 1986).
+    second = data[:-2] - 2 * data[1:-1] + data[2:]
+    noise = 1.4826 * np.median(np.abs(second), axis=0).mean(-1) / math.sqrt(6)
+    alike = np.clip(3 * noise, *bounds)
+    # Weights, and their moments in time: without and with the numbers.
+    s0, s1, s2 = np.ones((n, data.shape[1])), *np.zeros((2, n, data.shape[1]))
+    t0, t1 = data.copy(), np.zeros_like(data)
+    for lag in range(1, min(n - 1, math.ceil(3 * reach)) + 1):
+        difference = np.square(data[lag:] - data[:-lag]).sum(-1) / np.square(alike)
+        weight = np.exp(-(difference + (lag / reach) ** 2) / 2)
+        for here, there, offset in (
+            (slice(lag, n), slice(0, n - lag), -lag),
+            (slice(0, n - lag), slice(lag, n), lag),
+        ):
+            s0[here] += weight
+            s1[here] += offset * weight
+            s2[here] += offset * offset * weight
+            t0[here] += weight[..., None] * data[there]
+            t1[here] += offset * weight[..., None] * data[there]
+    # A frame that is like none near it gives no slope; the small term keeps that from dividing by nothing.
+    determinant = s0 * s2 - s1 * s1 + 1e-3 * s0
+    smooth = ((s2 + 1e-3)[..., None] * t0 - s1[..., None] * t1) / determinant[..., None]
+    return smooth.astype(parts.dtype)
+
+
+def _interpolated(parts: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(N,…) numbers of frames, read at the frame numbers `at`, which may lie up to one past the last.
+
+    A cubic spline whose slopes are limited (Hyman, 1983) so that it does not overshoot where the motion starts
+    or stops at once.
+    """
+    n = len(parts)
+    if n == 1:
+        return np.repeat(parts, len(at), axis=0)
+    number = np.arange(n)
+    data = parts.astype(np.float64)
+    slope = CubicSpline(number, data)(number, 1)
+    step = np.diff(data, axis=0)
+    before, after = np.concatenate([step[:1], step]), np.concatenate([step, step[-1:]])
+    # At the ends one step is all there is to know, and what goes on beyond it goes no faster.
+    most = 3 * np.minimum(np.abs(before), np.abs(after))
+    most[[0, -1]] /= 3
+    one_way = before * after > 0
+    least = np.where(one_way & (before > 0), 0.0, -most)
+    slope = np.clip(slope, least, np.where(one_way & (before < 0), 0.0, most))
+    inside = CubicHermiteSpline(number, data, slope)(np.minimum(at, n - 1))
+    past = np.maximum(at - (n - 1), 0.0).reshape(-1, *[1] * (parts.ndim - 1))
+    return (inside + past * slope[-1]).astype(parts.dtype)
+
+
+def _sound(jacobian: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N,K,2,2) Jacobians made of those of `one` and `other`, or `one`'s where they cancelled out.
+
+    Between a matrix and one that mirrors lies one that cannot be inverted.
+    """
+    found, first, second = (np.linalg.det(part.astype(np.float64)) for part in (jacobian, one, other))
+    least = np.minimum(np.abs(first), np.abs(second)) / 2
+    cancelled = (found * first <= 0) | (np.abs(found) < least)
+    return np.where(cancelled[..., None, None], one, jacobian)
+
+
+def _step(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N,) how far the keypoint that moves most, of (N,K,…), goes from one to the other."""
+    difference = (other.astype(np.float64) - one).reshape(*one.shape[:2], -1)
+    return np.linalg.norm(difference, axis=-1).max(1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +13,24 @@ from .errors import UserError
 
 # The cascade sees an old master's face best at this long side.
 SEARCH_SIDE = 640
+# Smaller boxes, in pixels of the searched picture, are not looked at.
+LEAST_FACE = 48
+# Where the largest face is a smaller share of the shorter side, a group may sit there: finer detail tells.
+SMALL_FACE = 0.15
+# Beside a face, one this much smaller is a pattern in the clothes, or a figure in the background.
+FAR_SMALLER = 0.45
+# No more pixels than this are searched: a frieze, made to fit by its height, has many.
+MOST_PIXELS = 4_000_000
+# A hit is looked at again so large, in pixels, and mirrored; a face is found in so many of these looks.
+LOOKS, ENOUGH = [(size, mirrored) for size in (60, 76, 96) for mirrored in (False, True)], 4
 # The square around a face, as multiples of the detected box: the training crops' head room.
 SIDE, RISE = 2.1, 0.06
+# Next to another face it gets smaller, down to this.
+LEAST_SIDE = 1.5
 # A driving face moves about: where the picture has it, more room keeps its chin in sight.
 ROOM = 2.5
 # Fewer pixels a side show no face, and are no region to animate.
 SMALLEST = 16
-# The cascade misses a face in some frames: look at this many of a clip, so many frames apart.
-PROBES, PROBE_STEP = 12, 8
 
 
 class Region(NamedTuple):
@@ -77,52 +86,125 @@ def check_inside(region: Region, width: int, height: int, what: str) -> None:
         )
 
 
+def find_faces(image: np.ndarray) -> list[Region]:
+    """The boxes of the faces in an (H,W,3) uint8 image, largest first.
+
+    The cascade's hits are only where to look: a face is what it finds again in most of a few other sizes, mirrored
+    and not, what does not overlap a surer one, and what is not far smaller than the largest. Where that is small in
+    the picture, or there is none, the search is repeated in finer detail.
+    """
+    height, width = image.shape[:2]
+    most = (MOST_PIXELS / (height * width)) ** 0.5
+    scale = min(most, max(SEARCH_SIDE / max(height, width), min(1.0, SEARCH_SIDE / 2 / min(height, width))))
+    finer = min(1.0, most, 2 * scale)
+    faces = _faces(image, scale)
+    if finer > scale and (not faces or faces[0].w < SMALL_FACE * min(height, width)):
+        faces = _faces(image, finer) or faces
+    return [face for face in faces if face.w >= FAR_SMALLER * faces[0].w]
+
+
 def find_face(image: np.ndarray) -> Region | None:
     """The box of the largest face in an (H,W,3) uint8 image, or None."""
-    height, width = image.shape[:2]
-    scale = SEARCH_SIDE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if min(size) < 48:
-        return None
-    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    hits = _cascade().detect_multi_scale(
-        small, scale_factor=1.15, step_ratio=1, min_size=(48, 48), max_size=(min(size), min(size))
+    return next(iter(find_faces(image)), None)
+
+
+def _faces(image: np.ndarray, scale: float) -> list[Region]:
+    """What is found in the image scaled by `scale`, and found again, largest first."""
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    hits = _hits(np.asarray(small), LEAST_FACE, min(size), 1.15)
+    hits = [Region(*(round(v / scale) for v in hit)) for hit in hits]
+    seen = [(_votes(image, hit), hit.w, hit) for hit in _merged(hits) if hit.w >= SMALLEST]
+    faces: list[Region] = []
+    for votes, _, hit in sorted(seen, reverse=True):
+        if votes >= ENOUGH and not any(_overlap(hit, face) for face in faces):
+            faces.append(hit)
+    return sorted(faces, key=lambda face: -face.w)
+
+
+def _hits(image: np.ndarray, least: int, most: int, step: float) -> list[Region]:
+    """Where the cascade sees a face of `least` to `most` pixels, each size `step` times the one before."""
+    if min(image.shape[:2]) < least:
+        return []
+    found = _cascade().detect_multi_scale(
+        image, scale_factor=step, step_ratio=1, min_size=(least, least), max_size=(most, most)
     )
-    hits = [hit for hit in hits if hit["width"] / scale >= SMALLEST]
-    if not hits:
-        return None
-    largest = max(hits, key=lambda hit: hit["width"])
-    box = (largest["c"], largest["r"], largest["width"], largest["height"])
-    return Region(*(round(v / scale) for v in box))
+    return [Region(hit["c"], hit["r"], hit["width"], hit["height"]) for hit in found]
 
 
-def square_around(face: Region, width: int, height: int, within: bool = False) -> Region:
+def _merged(hits: list[Region]) -> list[Region]:
+    """The same face hit several times is one: the median of hits of about one size at about one place."""
+    groups: list[list[Region]] = []
+    for hit in sorted(hits, key=lambda hit: -hit.w):
+        group = next((group for group in groups if _alike(hit, group[0])), None)
+        if group is None:
+            groups.append([hit])
+        else:
+            group.append(hit)
+    return [Region(*(int(v) for v in np.median(group, axis=0))) for group in groups]
+
+
+def _votes(image: np.ndarray, hit: Region) -> int:
+    """In how many of `LOOKS` the cascade finds `hit` again."""
+    around = Region(hit.x - hit.w // 2, hit.y - hit.h // 2, 2 * hit.w, 2 * hit.h)
+    close = Image.fromarray(np.ascontiguousarray(crop(image, around)))
+    votes = 0
+    for size, mirrored in LOOKS:
+        look = np.asarray(close.resize((2 * size, 2 * size), Image.Resampling.BILINEAR, reducing_gap=2.0))
+        found = _hits(look[:, ::-1].copy() if mirrored else look, size * 2 // 3, size * 3 // 2, 1.1)
+        votes += any(_alike(Region(size // 2, size // 2, size, size), again) for again in found)
+    return votes
+
+
+def _alike(one: Region, other: Region) -> bool:
+    """Whether two boxes are of about one size, at about one place."""
+    across, down = (one.x - other.x) + (one.w - other.w) / 2, (one.y - other.y) + (one.h - other.h) / 2
+    return max(abs(across), abs(down)) < 0.25 * one.w and 2 / 3 < one.w / other.w < 3 / 2
+
+
+def _overlap(one: Region, other: Region) -> bool:
+    """Whether two boxes have more than a corner in common: a quarter of the smaller."""
+    return _common(one, other) > 0.25 * min(one.w * one.h, other.w * other.h)
+
+
+def _common(one: Region, other: Region) -> int:
+    """How many pixels two regions share."""
+    across = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    down = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    return max(0, across) * max(0, down)
+
+
+def square_around(face: Region, width: int, height: int, within: bool = False, side: float = SIDE) -> Region:
     """The square with head room around a face, moved into the picture where it fits there.
 
-    It may be larger than the picture, unless it has to stay `within` it, as in a driving video: there it has
-    room to move, but what is cropped closely already is better taken as it is than mirrored.
+    It is `side` times the face, and may be larger than the picture, unless it has to stay `within` it, as in a
+    driving video: there it has room to move, but what is cropped closely already is better taken as it is than
+    mirrored.
     """
-    side = min(round(face.w * ROOM), width, height) if within else round(face.w * SIDE)
+    side = min(round(face.w * ROOM), width, height) if within else round(face.w * side)
     x = round(face.x + face.w / 2 - side / 2)
     y = round(face.y + face.h * (0.5 - RISE) - side / 2)
     return Region(_moved_inside(x, side, width), _moved_inside(y, side, height), side, side)
 
 
+def around_sitters(image: np.ndarray) -> list[Region]:
+    """The squares that move in an (H,W,3) uint8 painting, around its faces, largest first."""
+    faces = find_faces(image)
+    return [_beside(face, [other for other in faces if other is not face], image) for face in faces]
+
+
 def around_sitter(image: np.ndarray) -> Region | None:
     """The square that moves in an (H,W,3) uint8 painting, around its largest face; None where there is no face."""
-    face = find_face(image)
-    return face and square_around(face, *image.shape[1::-1])
+    return next(iter(around_sitters(image)), None)
 
 
-def find_moving_face(frames: Iterable[np.ndarray]) -> Region | None:
-    """The box of the face near the beginning of a clip, or None: the median of what a few frames show."""
-    found = []
-    for frame in islice(frames, 0, PROBES * PROBE_STEP, PROBE_STEP):
-        if (face := find_face(frame)) is not None:
-            found.append(face)
-        if len(found) == 3:
+def _beside(face: Region, others: list[Region], image: np.ndarray) -> Region:
+    """The largest square around a face that keeps clear of the others; the smallest where none does."""
+    for side in np.arange(SIDE, LEAST_SIDE - 0.01, -0.1):
+        square = square_around(face, *image.shape[1::-1], side=side)
+        if not any(_common(square, other) for other in others):
             break
-    return Region(*(int(v) for v in np.median(found, axis=0))) if found else None
+    return square
 
 
 def centred_square(width: int, height: int) -> Region:

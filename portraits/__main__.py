@@ -1,4 +1,4 @@
-"""Command line: python -m portraits render | painting | driving."""
+"""Command line: python -m portraits render | painting | group | driving."""
 
 from __future__ import annotations
 
@@ -87,10 +87,13 @@ def main(argv: list[str] | None = None) -> int:
     two = commands.add_parser("painting", help="the demo's painting")
     two.add_argument("--output", type=Path, default=EXAMPLES / "painting.jpg")
     two.set_defaults(run=lambda a: _scenes().painting(a.heads, a.output, a.seed))
+    group = commands.add_parser("group", help="a group portrait of three")
+    group.add_argument("--output", type=Path, default=EXAMPLES / "group.jpg")
+    group.set_defaults(run=lambda a: _scenes().group(a.heads, a.output, a.seed))
     three = commands.add_parser("driving", help="the demo's driving clip")
     three.add_argument("--output", type=Path, default=EXAMPLES / "driving.mp4")
     three.set_defaults(run=lambda a: _scenes().driving(a.heads, a.output, a.seed))
-    for command in (one, two, three):
+    for command in (one, two, group, three):
         command.add_argument("--heads", type=Path, default=HEADS, help="MakeHuman's base mesh and targets")
         command.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)

@@ -1,9 +1,11 @@
-"""The project's own painting and driving clip: two sitters that are not drawn at random."""
+"""The project's own paintings and driving clip: sitters that are not drawn at random."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,10 +18,11 @@ from .looks import linear
 from .motion import BROWS, MOUTHS, blend, lids
 from .paint import Finish, noise_field
 from .raster import Camera, Rasterizer
-from .shells import Style, falling_band, wrap
+from .shells import Shell, Style, falling_band, ruff, wrap
 from .strokes import Layer, Painter
 
 PAINTING_SIZE = (900, 1200)
+GROUP_SIZE = (1600, 1000)
 CLIP_SIZE, CLIP_FPS, CLIP_SECONDS = 320, 25, 4
 
 
@@ -89,6 +92,34 @@ PLAIN = {
     "shadow_strength": 0.8,
 }
 
+# An old master's light, from a window high on the left.
+STUDIO = {
+    "key_direction": _unit(-0.72, 0.55, 0.66),
+    "key_colour": (1.5, 1.33, 1.06),
+    "fill_direction": _unit(0.8, 0.1, 0.5),
+    "fill_colour": (0.07, 0.06, 0.055),
+    "sky_colour": (0.12, 0.11, 0.10),
+    "ground_colour": (0.09, 0.065, 0.045),
+    "shadow_soft": 0.008,
+    "stroke": 0.2,
+}
+
+
+class Sitter(NamedTuple):
+    """One of a group: `looks` over `PLAIN`, shape and proportions as `Figure` takes them, what is worn, the pose.
+
+    `chin` is where it is to be, in the picture's heights from its middle, right and down; `tall` what the picture's
+    height spans beside the sitter, in decimetres.
+    """
+
+    looks: dict
+    shape: dict[str, float]
+    proportions: np.ndarray
+    shells: list[Callable[[Head, dict], Shell]]
+    pose: Pose
+    chin: tuple[float, float]
+    tall: float
+
 
 def painting(heads: Path, output: Path, seed: int) -> None:
     """A young woman with a linen collar, lit from one side, in oil; written as JPEG or PNG."""
@@ -96,22 +127,18 @@ def painting(heads: Path, output: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     head = Head(heads)
     raster = Rasterizer(head, PAINTING_SIZE, 1.5, shadow_size=1024)
-    looks = PLAIN | {
-        "key_direction": _unit(-0.72, 0.55, 0.66),
-        "key_colour": (1.5, 1.33, 1.06),
-        "fill_direction": _unit(0.8, 0.1, 0.5),
-        "fill_colour": (0.07, 0.06, 0.055),
-        "sky_colour": (0.12, 0.11, 0.10),
-        "ground_colour": (0.09, 0.065, 0.045),
-        "shadow_soft": 0.008,
-        "stroke": 0.2,
-        "cloth_colour": linear((74, 22, 26)),
-        "cloth_trim": linear((74, 22, 26)),
-        "cloth_folds": 0.25,
-        "hair_open": 0.22,
-        "hair_low": 6.1,
-        "hair_strands": 18.0,
-    }
+    looks = (
+        PLAIN
+        | STUDIO
+        | {
+            "cloth_colour": linear((74, 22, 26)),
+            "cloth_trim": linear((74, 22, 26)),
+            "cloth_folds": 0.25,
+            "hair_open": 0.22,
+            "hair_low": 6.1,
+            "hair_strands": 18.0,
+        }
+    )
     shape = _sitter(caucasian_female_young=0.7, asian_female_young=0.15, african_female_young=0.15)
     shape |= {f"ears/{side}-ear-wing-decr": 1.0 for side in "lr"}
     hair = Style(0.02, 0.06, 0.12, 0.16, 0.0, 0.025, length=1.6, flare=0.0, seed=3, rise=0.8)
@@ -129,6 +156,111 @@ def painting(heads: Path, output: Path, seed: int) -> None:
         [1.18, 0.88, 0.58]
     )
     picture = np.clip(colour[..., :3] + (1 - colour[..., 3:]) * behind, 0, 1).astype("f4")
+    _in_oil(raster, picture, rng, output, quality=93)
+
+
+def group(heads: Path, output: Path, seed: int) -> None:
+    """Two women and a bearded man between them, in one light before one wall, in oil; written as JPEG or PNG."""
+    width, height = GROUP_SIZE
+    rng = np.random.default_rng(seed)
+    head = Head(heads)
+    raster = Rasterizer(head, GROUP_SIZE, 1.5, shadow_size=1024)
+    y, x = np.mgrid[0:height, 0:width] / height
+    glow = np.exp(-((x - 0.75) ** 2 + (y - 0.38) ** 2) / 0.35)
+    light = 0.11 + 0.24 * glow + 0.012 * noise_field(rng, x.shape, 40)
+    picture = light[..., None] * np.array([1.05, 0.92, 0.72])
+    # The man stands behind the women: he is painted first.
+    for sitter in (_man(head), _left_woman(head), _right_woman(head)):
+        looks = PLAIN | STUDIO | sitter.looks
+        figure = Figure(head, sitter.shape, sitter.proportions, [make(head, looks) for make in sitter.shells])
+        raster.load(figure, looks)
+        raster.pose(*figure.posed(sitter.pose))
+        chin = figure.rest[head.landmarks[LANDMARK_NAMES.index("chin")]]
+        right, down = sitter.chin
+        centre = (-right * sitter.tall, chin[1] + down * sitter.tall, 0.6)
+        colour = raster.colour(Camera(centre, sitter.tall, 26.0, width / height))
+        picture = colour[..., :3] + (1 - colour[..., 3:]) * picture
+    _in_oil(raster, np.clip(picture, 0, 1).astype("f4"), rng, output, quality=84)
+
+
+def _man(head: Head) -> Sitter:
+    looks = {
+        "skin_colour": linear((214, 166, 134)),
+        "blush": 0.6,
+        "age": 0.5,
+        "hair_colour": linear((96, 88, 80)),
+        "hair_tint": linear((150, 142, 132)),
+        "hair_temple": 0.12,
+        "hair_open": 0.34,
+        "hair_top": 8.1,
+        "brow_colour": linear((70, 60, 52)),
+        "beard": 0.9,
+        "moustache": 0.9,
+        "goatee": 0.8,
+        "beard_colour": linear((92, 80, 70)),
+        "lip_amount": 0.5,
+        "cloth_colour": linear((22, 20, 22)),
+        "cloth_trim": linear((22, 20, 22)),
+    }
+    shape = _sitter(caucasian_male_old=0.6, caucasian_male_young=0.4)
+    hair = Style(0.03, 0.06, 0.05, 0.1, 0.0, 0.03, seed=5, rise=0.6)
+    collar = lambda head, looks: ruff(head, 5.62, 0.62, 0.12, 22)  # noqa: E731
+    face = blend((MOUTHS["smile"], 0.1), (lids(0.1, 0.1), 1.0))
+    pose = Pose(yaw=0.08, pitch=0.03, gaze=(-0.05, 0.0), expression=face)
+    return Sitter(looks, shape, np.array([0.3, 0.3, 0.4]), [collar, _hair(hair)], pose, (0.0, -0.07), 5.8)
+
+
+def _left_woman(head: Head) -> Sitter:
+    looks = {
+        "hair_colour": linear((120, 74, 40)),
+        "hair_tint": linear((186, 130, 76)),
+        "hair_open": 0.24,
+        "hair_low": 6.1,
+        "hair_strands": 18.0,
+        "iris_colour": linear((70, 88, 96)),
+        "iris_inner": linear((104, 124, 130)),
+        "cloth_colour": linear((38, 58, 92)),
+        "cloth_trim": linear((38, 58, 92)),
+    }
+    shape = _sitter(caucasian_female_young=0.85, caucasian_female_old=0.15)
+    hair = Style(0.02, 0.07, 0.12, 0.16, 0.0, 0.03, length=1.3, flare=0.05, seed=8, rise=0.8)
+    collar = lambda head, looks: falling_band(head, 0.7)  # noqa: E731
+    face = blend((MOUTHS["smile"], 0.3), (lids(0.1, 0.1), 1.0), (BROWS["up"], 0.1))
+    pose = Pose(yaw=0.12, pitch=0.02, roll=-0.04, gaze=(-0.1, 0.0), expression=face)
+    return Sitter(looks, shape, np.array([0.2, 0.2, 0.6]), [collar, _hair(hair)], pose, (-0.5, 0.02), 5.6)
+
+
+def _right_woman(head: Head) -> Sitter:
+    looks = {
+        "skin_colour": linear((150, 100, 72)),
+        "blush_colour": linear((150, 74, 58)),
+        "blush": 0.35,
+        "lip_colour": linear((128, 58, 54)),
+        "brow_colour": linear((28, 20, 16)),
+        "hair_colour": linear((24, 18, 15)),
+        "hair_tint": linear((66, 46, 34)),
+        "hair_open": 0.26,
+        "hair_low": 6.3,
+        "cloth_colour": linear((96, 34, 26)),
+        "cloth_trim": linear((140, 104, 44)),
+    }
+    shape = _sitter(african_female_young=0.75, caucasian_female_young=0.25)
+    hair = Style(0.03, 0.12, 0.14, 0.2, 0.02, 0.03, seed=13, rise=0.6)
+    collar = lambda head, looks: falling_band(head, 0.55)  # noqa: E731
+    face = blend((MOUTHS["smile"], 0.2), (lids(0.08, 0.08), 1.0))
+    pose = Pose(yaw=-0.1, pitch=0.0, roll=0.03, gaze=(0.08, 0.0), expression=face)
+    return Sitter(looks, shape, np.array([0.1, 0.1, 0.8]), [collar, _hair(hair)], pose, (0.5, 0.0), 5.7)
+
+
+def _hair(style: Style) -> Callable[[Head, dict], Shell]:
+    return lambda head, looks: wrap(head, "hair", style, looks)
+
+
+def _in_oil(
+    raster: Rasterizer, picture: np.ndarray, rng: np.random.Generator, output: Path, quality: int
+) -> None:
+    """Paint the (H,W,3) `picture` in oil on canvas, under a yellowed varnish, and write it."""
+    height, width = picture.shape[:2]
     brushes = [
         Layer(46, 170, 17, 0.9, -1, swirl=1.0),
         Layer(24, 90, 9, 0.9, 0.05, swirl=0.6),
@@ -137,14 +269,15 @@ def painting(heads: Path, output: Path, seed: int) -> None:
         Layer(2.6, 9, 2, 0.9, 0.05),
         Layer(1.8, 6, 1.5, 0.9, 0.06),
     ]
-    oil = Painter(raster.context, raster.noise, PAINTING_SIZE).paint(picture, brushes, rng, relief=0.4)
+    oil = Painter(raster.context, raster.noise, (width, height)).paint(picture, brushes, rng, relief=0.4)
+    y, x = np.mgrid[0:height, 0:width] / height
     weave = np.sin(2 * np.pi * x * height / 3.1) * np.sin(2 * np.pi * y * height / 3.1)
     varnish = (
         np.array([1.05, 1.0, 0.94]) * (1 + 0.012 * weave + 0.01 * noise_field(rng, x.shape, 30))[..., None]
     )
     pixels = (np.clip(oil * varnish, 0, 1) * 255 + 0.5).astype("u1")
     output.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(output, quality=93)
+    Image.fromarray(pixels).save(output, quality=quality)
 
 
 # The driving clip's motion: seconds, then values. The end is the beginning, so that it loops.

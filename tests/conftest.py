@@ -1,5 +1,6 @@
-"""What the tests in bpy and those in a real Blender share."""
+"""What all tests share."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_users(tmp_path_factory):
+    """The tracks that jobs keep, in any process that a test starts, go elsewhere than the user's own."""
+    os.environ["VANGOGH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

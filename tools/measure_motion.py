@@ -152,7 +152,7 @@ def _driving(path: Path, request: Job, most: int) -> Driving:
 
 
 def _measured(path: Path, driving: Driving, request: Job, options: argparse.Namespace) -> Measurement:
-    painting = media.read_painting(path)
+    painting = media.as_seen(media.read_painting(path))
     region = _moving_region(painting, request.region, path)
     name = f"{path.stem}--{driving.path.stem}"
     request = dataclasses.replace(
@@ -181,10 +181,9 @@ def _moving_region(painting: np.ndarray, text: str, path: Path) -> Region:
         return Region(0, 0, *painting.shape[1::-1])
     if region := regions.parse_region(text, "The region"):
         return region
-    face = regions.find_face(painting)
-    if face is None:
-        raise UserError("image", f"No face was found in {path}.", "Leave it out, or give --region.")
-    return regions.square_around(face, *painting.shape[1::-1])
+    if region := regions.around_sitter(painting):
+        return region
+    raise UserError("image", f"No face was found in {path}.", "Leave it out, or give --region.")
 
 
 def _animated(request: Job) -> list[np.ndarray]:

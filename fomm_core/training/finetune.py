@@ -59,7 +59,7 @@ def finetune_painting(
     limit = _limit(minutes, steps, Painting.limit)
     if not resume:
         checkpoint.require_none(output)
-    pixels = media.read_painting(painting)
+    pixels = media.as_seen(media.read_painting(painting))
     start = _loaded(model, config)
     poses = None if driving is None else _poses(start, pixels, driving, device, say)
     origin = _tuned_from(start) | {
@@ -169,5 +169,6 @@ def _poses(
 
     job = protocol.Job("", str(driving), "", device=device)
     scene = prepare(job, painting, Animator(model, device), Control("finetune", report))
-    poses = (torch.from_numpy(part).to(pick_device(device)) for part in (scene.value, scene.jacobian))
+    sitter = scene.sitters[0]
+    poses = (torch.from_numpy(part).to(pick_device(device)) for part in (sitter.value, sitter.jacobian))
     return Keypoints(*poses)

@@ -165,7 +165,7 @@ class PaintingObjective:
 
 def _other_picture(name: str, size: int) -> Tensor:
     """One of the pictures that come with scikit-image, as `sitter` gives it."""
-    return sitter(media.read_painting(Path(skimage.data.__file__).parent / name), size)
+    return sitter(media.as_seen(media.read_painting(Path(skimage.data.__file__).parent / name)), size)
 
 
 def _with_holes(motion: DenseMotion, which: slice, rng: torch.Generator) -> DenseMotion:

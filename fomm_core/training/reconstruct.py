@@ -26,7 +26,7 @@ from ..animator import Animator, Prediction
 from ..animator import resized as resized_image
 from ..errors import UserError
 from ..files import replacing, writing
-from ..media import MovieWriter, VideoReader, read_painting
+from ..media import MovieWriter, VideoReader, as_seen, read_painting
 from ..models import Model
 from ..network import resized
 from ..network.layers import coordinate_grid
@@ -222,7 +222,8 @@ def _of_video(animator: Animator, video: Video, film: Path | None) -> Tally:
     """The errors of one video, driven by itself. Raises `UserError` (video, image) where it cannot be."""
     size = animator.frame_size
     if video.path.is_dir():
-        frames, fps = map(read_painting, pictures_in(video.path)), _PICTURES_FPS
+        frames = (as_seen(read_painting(path)) for path in pictures_in(video.path))
+        fps = _PICTURES_FPS
     else:
         reader = VideoReader(video.path)
         frames, fps = iter(reader), reader.fps

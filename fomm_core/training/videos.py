@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..errors import UserError
 from ..files import replacing, writing
-from ..media import VideoReader, read_painting
+from ..media import VideoReader, as_seen, read_painting
 from .augmentation import augmented
 
 MOVIES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".gif")
@@ -136,7 +136,7 @@ class FrameCache:
     def read(self, video: Video, paths: list[Path]) -> Tensor:
         """Nx3xSxS uint8: these of the video's `frames`. Raises `Unusable`."""
         try:
-            frames = [self._square(read_painting(path)) for path in paths]
+            frames = [self._square(as_seen(read_painting(path))) for path in paths]
         except UserError as error:
             raise self._condemned(video, error.sentence) from error
         return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)

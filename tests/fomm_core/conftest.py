@@ -23,9 +23,10 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
-from fomm_core import models, protocol
+from fomm_core import job, models, protocol
 from fomm_core.control import Control
 from fomm_core.models import Model
+from tests.fomm_core.job_output import pixels
 
 # How long an example takes says nothing on a busy machine; the same examples each time make a failure one of ours.
 settings.register_profile("core", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -71,6 +72,14 @@ def shared() -> Path:
     folder = ROOT.parent / "shared"
     if not (folder / "reference").is_dir():
         pytest.skip("the reference material (../shared) is not here")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def track_cache_folder(tmp_path_factory, monkeypatch) -> Path:
+    """An empty cache of tracks for each test; the user's own is never touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("VANGOGH_CACHE", str(folder))
     return folder
 
 
@@ -268,6 +277,16 @@ def written_frames(output: Path) -> list[Path]:
 @pytest.fixture(name="written_frames")
 def _written_frames() -> Callable:
     return written_frames
+
+
+@pytest.fixture
+def whole(request_of, clip, events, tmp_path):
+    """A video, and the frames of its uninterrupted job."""
+    video = clip(12)
+    request = request_of(video, output=str(tmp_path / "whole"))
+    job.run(request, events.control())
+    events.clear()
+    return video, pixels(sorted((tmp_path / "whole" / "frames").iterdir()))
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import torch
 from fomm_core import animator as engine
 from fomm_core.animator import Animator, devices, pick_device, resized
 from fomm_core.errors import UserError
-from fomm_core.motion import MotionTrack, transfer
+from fomm_core.motion import MotionTrack
 from fomm_core.network import DenseMotionNetwork
+from fomm_core.transfer import transfer
 
 N = 7
 
@@ -47,13 +48,41 @@ def test_predictions_have_the_promised_form(animator, motion):
 
 def test_the_source_is_encoded_once(animator, motion, monkeypatch):
     calls = []
-    encode = animator.model.generator.encode
-    monkeypatch.setattr(animator.model.generator, "encode", lambda image: calls.append(1) or encode(image))
+    encode = animator._network.encode
+    monkeypatch.setattr(animator._network, "encode", lambda image: calls.append(1) or encode(image))
     everything(animator, motion)
     assert not calls
     animator.set_source(np.zeros((64, 64, 3), np.uint8))
     everything(animator, motion)
     assert len(calls) == 1
+
+
+def test_still_is_the_prediction_for_no_motion(animator, picture):
+    value, jacobian = animator.source
+    (batch,) = animator.animate(value[None], jacobian[None])
+    still = animator.still()
+    for a, b in zip(still, batch, strict=True):
+        assert (a == b[0]).all()
+    line = np.linspace(-1, 1, 16, dtype=np.float32)
+    identity = np.stack(np.meshgrid(line, line), -1)
+    assert still.deformation == pytest.approx(identity, abs=1e-4)
+    animator.set_source(255 - picture(64, 64))
+    assert (animator.still().image != still.image).any()
+
+
+def test_still_needs_a_source(model):
+    with pytest.raises(RuntimeError, match="set_source"):
+        Animator(model, "cpu").still()
+
+
+def test_an_animator_beside_has_a_source_of_its_own(animator, motion):
+    before = everything(animator, motion)[0]
+    other = animator.beside()
+    with pytest.raises(RuntimeError, match="set_source"):
+        next(other.animate(*motion))
+    other.set_source(np.full((64, 64, 3), 200, np.uint8))
+    assert (everything(other, motion)[0] != before).any()
+    assert (everything(animator, motion)[0] == before).all()
 
 
 def test_another_source_gives_another_picture(animator, motion):
@@ -93,11 +122,10 @@ OUT_OF_MEMORY = {
 }
 
 
-def limited(network, limit, error, monkeypatch) -> list[int]:
-    """Let the generator's decoder, or the detector, run out of memory above `limit` pictures at once."""
+def limited(animator, name, limit, error, monkeypatch) -> list[int]:
+    """Let the network's `decode` or `detect` run out of memory above `limit` pictures at once."""
     tried = []
-    name = "decode" if hasattr(network, "decode") else "forward"
-    plain = getattr(network, name)
+    plain = getattr(animator._network, name)
 
     def run(*arguments):
         tried.append(len(arguments[0].image if name == "decode" else arguments[0]))
@@ -105,7 +133,7 @@ def limited(network, limit, error, monkeypatch) -> list[int]:
             raise error
         return plain(*arguments)
 
-    monkeypatch.setattr(network, name, run)
+    monkeypatch.setattr(animator._network, name, run)
     return tried
 
 
@@ -113,7 +141,7 @@ def limited(network, limit, error, monkeypatch) -> list[int]:
 def test_out_of_memory_halves_the_batch_and_goes_on(case, animator, motion, monkeypatch):
     whole = everything(animator, motion)
     animator.batch_size = 8
-    tried = limited(animator.model.generator, 2, OUT_OF_MEMORY[case], monkeypatch)
+    tried = limited(animator, "decode", 2, OUT_OF_MEMORY[case], monkeypatch)
     for a, b in zip(whole, everything(animator, motion), strict=True):
         assert np.abs(a.astype(float) - b).max() <= (1 if a.dtype == np.uint8 else 1e-4)
     assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
@@ -122,7 +150,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(case, animator, motion, monk
 
 def test_out_of_memory_while_detecting(animator, picture, monkeypatch):
     animator.batch_size = 4
-    tried = limited(animator.model.kp_detector, 2, OUT_OF_MEMORY["cuda"], monkeypatch)
+    tried = limited(animator, "detect", 2, OUT_OF_MEMORY["cuda"], monkeypatch)
     assert len(animator.detect(np.stack([picture(64, 64)] * 5))[0]) == 5
     assert tried == [4, 2, 2, 1]
 
@@ -130,7 +158,7 @@ def test_out_of_memory_while_detecting(animator, picture, monkeypatch):
 @pytest.mark.parametrize("case", OUT_OF_MEMORY)
 def test_out_of_memory_for_one_frame_is_said(case, animator, motion, monkeypatch):
     animator.batch_size = 4
-    tried = limited(animator.model.generator, 0, OUT_OF_MEMORY[case], monkeypatch)
+    tried = limited(animator, "decode", 0, OUT_OF_MEMORY[case], monkeypatch)
     with pytest.raises(UserError) as caught:
         everything(animator, motion)
     assert caught.value.kind == "out_of_memory"
@@ -138,17 +166,17 @@ def test_out_of_memory_for_one_frame_is_said(case, animator, motion, monkeypatch
 
 
 def test_out_of_memory_for_the_model_is_said(model, monkeypatch):
-    def full(device):
+    def full(*_):
         raise OUT_OF_MEMORY["cuda"]
 
-    monkeypatch.setattr(model.generator, "to", full)
+    monkeypatch.setattr(engine.inference, "build", full)
     with pytest.raises(UserError) as caught:
         Animator(model, "cpu")
     assert caught.value.kind == "out_of_memory"
 
 
 def test_other_failures_are_not_taken_for_that(animator, motion, monkeypatch):
-    limited(animator.model.generator, 0, RuntimeError("shapes do not match"), monkeypatch)
+    limited(animator, "decode", 0, RuntimeError("shapes do not match"), monkeypatch)
     with pytest.raises(RuntimeError, match="shapes"):
         everything(animator, motion)
 
@@ -164,6 +192,17 @@ def test_masks_make_the_deformation(animator, motion):
     ).numpy()
     deformation = everything(animator, motion)[1]
     assert np.allclose((sparse * masks[..., None]).sum(1), deformation, atol=1e-4)
+
+
+def test_precision(model, animator, motion, picture):
+    other = Animator(model, "cpu", "auto")
+    source = other.set_source(picture(64, 64))
+    assert all((a == b).all() for a, b in zip(source, animator.source, strict=True))
+    a, b = everything(animator, motion)[0], everything(other, motion)[0]
+    assert np.abs(a.astype(float) - b).mean() < 1
+    with pytest.raises(UserError) as caught:
+        Animator(model, "cpu", "fp16")
+    assert caught.value.kind == "device"
 
 
 @pytest.mark.parametrize("ask", [Animator.animate, Animator.masks])

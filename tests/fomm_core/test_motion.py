@@ -1,3 +1,5 @@
+"""Motion tracks: their files, and motion cut, smoothed, retimed and looped."""
+
 # ruff: noqa: PT017 - damage may as well leave a file readable
 
 from __future__ import annotations
@@ -6,118 +8,25 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from fomm_core.errors import UserError
-from fomm_core.motion import MotionTrack, hull_area, nearest_frame, transfer
-
-K = 5
-
-
-def numbers(limit: float) -> st.SearchStrategy:
-    return st.floats(-limit, limit, width=32, allow_nan=False)
+from fomm_core.motion import MotionTrack
+from tests.fomm_core.toy_motion import K, lively, tracks
 
 
-# Few different numbers: equal keypoints, lines, and singular Jacobians come up all the time.
-COARSE = st.sampled_from([-1.0, 0.0, 2.0**-23, 0.5, 1.0])
-KEYPOINTS = arrays(np.float32, (K, 2), elements=numbers(1) | COARSE)
-JACOBIANS = arrays(np.float32, (K, 2, 2), elements=numbers(5) | COARSE)
-SETTINGS = st.fixed_dictionaries(
-    {"relative": st.booleans(), "adapt_scale": st.booleans(), "strength": st.floats(0, 2)}
-)
+def turning(values: np.ndarray, fps: float) -> MotionTrack:
+    """One keypoint goes along (N,) `values`, in x and in its Jacobian; the others stand still."""
+    value = np.zeros((len(values), K, 2), np.float32)
+    value[:, 0, 0] = values
+    jacobian = np.broadcast_to(np.eye(2, dtype=np.float32), (len(values), K, 2, 2)).copy()
+    jacobian[:, 0, 0, 1] = values
+    return MotionTrack(value, jacobian, fps)
 
 
-@st.composite
-def tracks(draw) -> MotionTrack:
-    n = draw(st.integers(1, 4))
-    value = np.stack([draw(KEYPOINTS) for _ in range(n)])
-    return MotionTrack(value, np.stack([draw(JACOBIANS) for _ in range(n)]), draw(st.floats(1, 120)))
-
-
-def lively(n: int = 6, seed: int = 0, fps: float = 30.0) -> MotionTrack:
-    """Sound motion: keypoints apart from each other, Jacobians near the identity."""
-    rng = np.random.default_rng(seed)
-    value = rng.uniform(-0.8, 0.8, (1, K, 2)) + rng.normal(0, 0.05, (n, K, 2))
-    jacobian = np.eye(2) + rng.normal(0, 0.15, (n, K, 2, 2))
-    return MotionTrack(value.astype(np.float32), jacobian.astype(np.float32), fps, {"video": "clip.mp4"})
-
-
-@given(tracks(), KEYPOINTS, JACOBIANS, SETTINGS)
-def test_transfer_is_finite_and_invertible(track, value, jacobian, settings):
-    moved, turned = transfer(track, value, jacobian, **settings)
-    assert moved.shape == track.value.shape
-    assert turned.shape == track.jacobian.shape
-    assert moved.dtype == turned.dtype == np.float32
-    assert np.isfinite(moved).all()
-    assert np.isfinite(turned).all()
-    assert torch.linalg.inv(torch.from_numpy(turned)).isfinite().all()
-
-
-@given(tracks(), KEYPOINTS, JACOBIANS, st.booleans(), st.floats(0, 2))
-def test_the_reference_frame_gives_the_source(track, value, jacobian, adapt, strength):
-    sound = np.abs(np.linalg.det(jacobian.astype(np.float64))) > 0.05
-    reference = len(track) - 1
-    moved, turned = transfer(
-        track, value, jacobian, adapt_scale=adapt, reference=reference, strength=strength
-    )
-    assert moved[reference] == pytest.approx(value, abs=1e-6)
-    assert turned[reference][sound] == pytest.approx(jacobian[sound], abs=1e-5)
-
-
-@given(tracks(), KEYPOINTS, JACOBIANS)
-def test_without_strength_the_source_stays(track, value, jacobian):
-    sound = np.abs(np.linalg.det(jacobian.astype(np.float64))) > 0.05
-    moved, turned = transfer(track, value, jacobian, strength=0.0)
-    assert (moved == value).all()
-    assert (turned[:, sound] == jacobian[sound]).all()
-
-
-def test_relative_motion_is_the_papers():
-    track, source = lively(), lively(1, seed=1)
-    value, jacobian = source.value[0], source.jacobian[0]
-    moved, turned = transfer(track, value, jacobian, adapt_scale=True, reference=2)
-    s = np.sqrt(hull_area(value) / hull_area(track.value[2]))
-    assert moved == pytest.approx(s * (track.value - track.value[2]) + value, abs=1e-5)
-    expected = track.jacobian @ np.linalg.inv(track.jacobian[2]) @ jacobian
-    assert turned == pytest.approx(expected, abs=1e-5)
-
-
-def test_absolute_motion_is_the_driving_motion():
-    track, source = lively(), lively(1, seed=1)
-    moved, turned = transfer(track, source.value[0], source.jacobian[0], relative=False, strength=0.3)
-    assert (moved == track.value).all()
-    assert (turned == track.jacobian).all()
-
-
-def test_strength_amplifies():
-    track, source = lively(), lively(1, seed=1)
-    once, twice = (
-        transfer(track, source.value[0], source.jacobian[0], strength=s)[0] - source.value[0] for s in (1, 2)
-    )
-    assert twice == pytest.approx(2 * once, abs=1e-5)
-
-
-def test_a_degenerate_hull_does_not_scale():
-    track, source = lively(), lively(1, seed=1)
-    for degenerate in (np.zeros((K, 2)), np.linspace(-1, 1, 2 * K).reshape(K, 2)):
-        assert hull_area(degenerate) == pytest.approx(0, abs=1e-9)
-        moved, _ = transfer(track, degenerate.astype(np.float32), source.jacobian[0])
-        assert moved == pytest.approx(track.value - track.value[0] + degenerate, abs=1e-5)
-
-
-def test_hull_area_of_a_square():
-    assert hull_area(np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])) == pytest.approx(1)
-    assert hull_area(np.array([[0.0, 0], [1, 0]])) == 0
-
-
-def test_the_nearest_frame_is_that_of_the_same_pose():
-    """However large the face is in the painting, and wherever."""
-    track = lively(20)
-    for i in (0, 7, 19):
-        assert nearest_frame(track, track.value[i] * 0.3 + 0.4) == i
+PIXEL = 1 / 128  # of 256
+RATES = st.sampled_from([10.0, 23.976, 24.0, 25.0, 30.0, 50.0, 60.0, 120.0])
 
 
 def test_a_track_survives_its_file(tmp_path):
@@ -239,24 +148,168 @@ def test_a_whole_cut_is_the_track():
     assert len(lively(7).cut()) == 7
 
 
-@given(st.integers(1, 30), st.floats(5, 60), st.floats(5, 60))
-def test_retimed_keeps_the_duration_and_lies_between(n, fps, other):
-    track = lively(n, fps=fps)
+# Smoothing.
+
+
+@given(tracks())
+def test_no_smoothing_changes_nothing(track):
+    assert track.smoothed(0) is track
+
+
+@given(tracks(), st.floats(0.01, 5))
+def test_any_track_can_be_smoothed(track, strength):
+    smooth = track.smoothed(strength)
+    assert smooth.value.shape == track.value.shape
+    assert smooth.value.dtype == smooth.jacobian.dtype == np.float32
+    assert np.isfinite(smooth.value).all()
+    assert np.isfinite(smooth.jacobian).all()
+    assert (np.linalg.det(smooth.jacobian) * np.linalg.det(track.jacobian) >= 0).all()
+
+
+@pytest.mark.parametrize("fps", [25.0, 60.0])
+@pytest.mark.parametrize("noise", [0.1, 0.3, 0.5])
+def test_jitter_goes(fps, noise):
+    rng = np.random.default_rng(3)
+    n = round(4 * fps)
+    value = (np.linspace(-0.5, 0.5, 2 * K).reshape(K, 2) + rng.normal(0, noise * PIXEL, (n, K, 2))).astype(
+        np.float32
+    )
+    jacobian = (np.eye(2) + rng.normal(0, 0.01, (n, K, 2, 2))).astype(np.float32)
+    smooth = MotionTrack(value, jacobian, fps).smoothed(1)
+    assert smooth.value.std(0).max() < 0.45 * value.std(0).max()
+    assert smooth.value.std(0).mean() <= 0.2 * PIXEL
+    assert smooth.jacobian.std(0).mean() < 0.5 * jacobian.std(0).mean()
+
+
+@given(RATES, st.floats(0.5, 5), st.integers(4, 60), st.floats(-0.02, 0.02))
+def test_even_motion_does_not_lag_not_even_at_the_ends(fps, strength, n, speed):
+    line = 0.3 + speed * np.arange(n)
+    smooth = turning(line, fps).smoothed(strength)
+    assert smooth.value[:, 0, 0] == pytest.approx(line, abs=1e-4)
+    assert smooth.jacobian[:, 0, 0, 1] == pytest.approx(line, abs=1e-4)
+
+
+@given(RATES, st.floats(0.5, 1), st.integers(0, 9))
+def test_a_step_comes_when_it_came(fps, strength, seed):
+    noise = np.random.default_rng(seed).normal(0, 0.3 * PIXEL, 60)
+    step = 8 * PIXEL * (np.arange(60) >= 30)
+    smooth = turning(step + noise, fps).smoothed(strength).value[:, 0, 0]
+    assert np.flatnonzero(smooth > 4 * PIXEL)[0] == 30
+    assert smooth[:30].max() < PIXEL
+    assert smooth[30:].min() > 7 * PIXEL
+
+
+@pytest.mark.parametrize("fps", [25.0, 60.0])
+def test_a_blink_survives(fps):
+    """A tenth of a second, three pixels, while all else stands still but for noise."""
+    rng = np.random.default_rng(1)
+    times = np.arange(round(2 * fps)) / fps
+    blink = 3 * PIXEL * np.exp(-(((times - 1) / 0.05) ** 2))
+    smooth = turning(blink + rng.normal(0, 0.1 * PIXEL, len(times)), fps).smoothed(1).value[:, 0, 0]
+    assert smooth.max() > 0.9 * blink.max()
+    assert abs(smooth.argmax() - blink.argmax()) <= 1
+
+
+@pytest.mark.parametrize("fps", [50.0, 120.0])
+def test_seconds_count_not_frames(fps):
+    """A wobble of two a second, too small to be motion, is left as small at any rate."""
+
+    def left(fps: float) -> float:
+        wobble = 0.1 * PIXEL * np.sin(4 * np.pi * np.arange(round(4 * fps)) / fps)
+        return turning(wobble, fps).smoothed(1).value[:, 0, 0].std() / wobble.std()
+
+    assert left(25) < 0.6
+    assert left(fps) == pytest.approx(left(25), rel=0.1)
+
+
+# Retiming.
+
+
+@given(tracks(), st.floats(1, 240))
+def test_retimed_keeps_the_duration_and_what_can_be_inverted(track, other):
     retimed = track.retimed(other)
     assert retimed.fps == other
-    assert len(retimed) >= 1
-    assert abs(len(retimed) / other - n / fps) <= 0.5001 / other or len(retimed) == 1
+    assert len(retimed) == max(1, round(len(track) * other / track.fps))
+    assert retimed.value.dtype == retimed.jacobian.dtype == np.float32
     assert (retimed.value[0] == track.value[0]).all()
-    assert (retimed.value <= track.value.max(0) + 1e-6).all()
-    assert (retimed.value >= track.value.min(0) - 1e-6).all()
-    assert retimed.value.dtype == np.float32
+    least = np.abs(np.linalg.det(track.jacobian.astype(np.float64))).min(0)
+    assert (np.abs(np.linalg.det(retimed.jacobian.astype(np.float64))) >= least / 2 - 1e-4).all()
 
 
-def test_retimed_interpolates_in_time():
+def test_the_own_rate_is_the_track():
     track = lively(5, fps=10)
-    doubled = track.retimed(20)
-    assert len(doubled) == 10
-    assert doubled.value[::2] == pytest.approx(track.value, abs=1e-6)
-    assert doubled.value[1] == pytest.approx((track.value[0] + track.value[1]) / 2, abs=1e-6)
-    assert doubled.jacobian[3] == pytest.approx((track.jacobian[1] + track.jacobian[2]) / 2, abs=1e-6)
     assert track.retimed(10) is track
+    assert track.retimed(20).value[::2] == pytest.approx(track.value, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [24.0, 30.0, 60.0, 120.0])
+def test_the_curve_is_the_same_at_another_rate(other):
+    def curve(times: np.ndarray) -> np.ndarray:
+        return 0.4 * np.sin(2 * np.pi * 1.3 * times) + 0.1 * np.sin(2 * np.pi * 3 * times + 1)
+
+    retimed = turning(curve(np.arange(75) / 25), 25).retimed(other)
+    times = np.arange(len(retimed)) / other
+    inside = times <= 74 / 25
+    allowed = 0.01 * np.ptp(curve(times))
+    assert retimed.value[inside, 0, 0] == pytest.approx(curve(times[inside]), abs=allowed)
+    assert retimed.jacobian[inside, 0, 0, 1] == pytest.approx(curve(times[inside]), abs=allowed)
+
+
+@given(st.integers(2, 40), RATES, RATES)
+def test_no_frame_twice_and_none_left_out(n, fps, other):
+    """What moves evenly moves evenly at any rate, up to the very last frame."""
+    steps = np.diff(turning(np.arange(n) / fps, fps).retimed(other).value[:, 0, 0])
+    assert steps == pytest.approx(1 / other, abs=1e-5)
+
+
+@given(st.integers(0, 99), RATES, RATES, st.integers(1, 8))
+def test_starts_and_stops_do_not_overshoot(seed, fps, other, length):
+    levels = np.random.default_rng(seed).uniform(-1, 1, 5)
+    steps = np.repeat(levels, length + 1)
+    retimed = turning(steps, fps).retimed(other).value[:, 0, 0]
+    assert retimed.max() <= levels.max() + 1e-6
+    assert retimed.min() >= levels.min() - 1e-6
+
+
+# Loops.
+
+
+def differences(track: MotionTrack) -> tuple[np.ndarray, float]:
+    """How far the farthest keypoint goes from frame to frame, and from the last to the first."""
+    around = np.concatenate([track.value, track.value[:1]])
+    *steps, closing = np.linalg.norm(np.diff(around.astype(float), axis=0), axis=-1).max(1)
+    return np.array(steps), closing
+
+
+@given(st.integers(1, 30))
+def test_pingpong_shows_no_frame_twice_in_a_row(n):
+    track = turning(np.arange(n) / n, 25).looped("pingpong")
+    numbers = [*range(n), *range(n - 2, 0, -1)]
+    assert track.value[:, 0, 0] == pytest.approx(np.array(numbers) / n)
+    assert track.jacobian[:, 0, 0, 1] == pytest.approx(np.array(numbers) / n)
+
+
+@given(st.integers(1, 120), RATES, st.integers(0, 9))
+def test_a_seamless_loop_has_no_seam_and_begins_as_the_clip(n, fps, seed):
+    rng = np.random.default_rng(seed)
+    wander = np.cumsum(rng.normal(0, 0.02, n))
+    track = turning(wander, fps)
+    loop = track.looped("seamless")
+    assert len(loop) == n
+    kept = (n + 1) // 2
+    assert (loop.value[:kept] == track.value[:kept]).all()
+    steps, closing = differences(loop)
+    assert closing <= max(steps, default=0) + 1e-6
+    assert (np.linalg.det(loop.jacobian) > 0).all()
+
+
+def test_a_loop_comes_back_without_a_rush():
+    track = turning(np.linspace(0, 0.5, 100) + 0.02 * np.sin(np.arange(100)), 25)
+    steps, closing = differences(track.looped("seamless"))
+    assert closing > 0, "the first frame is not shown twice"
+    assert steps.max() < 3 * differences(track)[0].max()
+
+
+def test_no_loop_is_the_track():
+    track = lively()
+    assert track.looped("none") is track

@@ -8,10 +8,11 @@ import torch
 
 from fomm_core import models
 from fomm_core.animator import Animator
-from fomm_core.motion import MotionTrack, transfer
+from fomm_core.motion import MotionTrack
 from fomm_core.network import Discriminator, Keypoints, warp
 from fomm_core.network.dense_motion import DenseMotionNetwork
 from fomm_core.network.layers import coordinate_grid, sample
+from fomm_core.transfer import transfer
 
 CONFIGS = [
     "bair-256", "fashion-256", "mgif-256", "nemo-256", "taichi-256", "taichi-adv-256", "vox-256", "vox-adv-256",
@@ -65,7 +66,8 @@ def test_keypoints_are_the_authors(case):
     _, source, driving, _, outputs = case
     for found, name in ((source, "source"), (driving, "driving")):
         assert found[0] == pytest.approx(outputs[f"{name}/keypoints"].reshape(found[0].shape), abs=1e-5)
-        assert found[1] == pytest.approx(outputs[f"{name}/jacobians"].reshape(found[1].shape), abs=1e-5)
+        # A sum over the heatmap, in another order for another number of threads.
+        assert found[1] == pytest.approx(outputs[f"{name}/jacobians"].reshape(found[1].shape), abs=2e-5)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -77,7 +79,7 @@ def test_the_way_of_a_picture_is_the_authors(case, mode):
     assert value == pytest.approx(outputs[f"{mode}/keypoints"], abs=1e-5)
     # Jacobians are multiplied and inverted here: the tolerance goes with their size.
     scale = max(1.0, float(np.abs(outputs[f"{mode}/jacobians"]).max()))
-    assert jacobian == pytest.approx(outputs[f"{mode}/jacobians"], abs=1e-5 * scale)
+    assert jacobian == pytest.approx(outputs[f"{mode}/jacobians"], abs=2e-5 * scale)
     image = np.concatenate([p.image for p in animator.animate(value, jacobian)])
     expected = outputs[f"{mode}/prediction"].transpose(0, 2, 3, 1) * 255
     assert np.abs(image[:, ::4, ::4] - expected).max() <= 0.5 + 255 * 1e-4

@@ -1,0 +1,111 @@
+"""Who moves in a painting: where each sitter is, how the model sees them, and the driving motion as theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from . import media, regions, transfer
+from .animator import Animator, resized
+from .control import Control
+from .errors import UserError
+from .motion import MotionTrack
+from .protocol import Job
+from .regions import Region
+
+# That the motion is limited is said where it is in more than this share of the frames; now and then is no news.
+OFTEN = 0.5
+
+
+class Sitter(NamedTuple):
+    """One sitter, ready to be animated.
+
+    Attributes:
+        region: what moves, in the painting's pixels.
+        source: (S,S,3) uint8, the region as the model sees it.
+        animator: has that source set.
+        origin: its keypoints, (K,2) in [-1, 1].
+        value, jacobian: (N,K,2) and (N,K,2,2), the driving motion as keypoints and Jacobians of the source.
+        limited: how many of the N frames move noticeably less than the driving motion asks for.
+    """
+
+    region: Region
+    source: np.ndarray
+    animator: Animator
+    origin: np.ndarray
+    value: np.ndarray
+    jacobian: np.ndarray
+    limited: int
+
+
+def find(painting: np.ndarray, job: Job, control: Control) -> list[Region]:
+    """What moves in the (H,W,3) uint8 painting: the region asked for, the largest face's, or those of all faces.
+
+    Never empty: without a face it is the square in the middle, with a warning. Raises `UserError`.
+    """
+    if region := regions.given(painting, job.region, "the painting"):
+        return [region]
+    if found := regions.around_sitters(painting):
+        return found if job.all_faces else found[:1]
+    return [regions.middle(painting, "the painting", control.warn)]
+
+
+def prepare(
+    painting: np.ndarray, job: Job, track: MotionTrack, animator: Animator, control: Control, plain: bool
+) -> list[Sitter]:
+    """The painting's sitters, each with a source and a motion of its own. Raises `UserError` and `Cancelled`.
+
+    Args:
+        painting: as `media.read_painting` gives it.
+        animator: the first sitter's; the others get one each that shares its model.
+        plain: leave the motion as it is, however large (the published way).
+    """
+    seen = media.as_seen(painting)
+    sitters = []
+    for region in find(seen, job, control):
+        control.check()
+        own = Animator(animator.model, job.device) if sitters else animator
+        source = resized(regions.crop(seen, region), own.frame_size, antialias=job.region != "full")
+        origin = own.set_source(source)
+        moved, limited = _transferred(job, track, origin), 0
+        if job.motion == "relative" and not plain:
+            *moved, limited = transfer.limited(*moved, *origin)
+        sitters.append(Sitter(region, source, own, origin[0], *moved, limited))
+    _tell(max(sitter.limited for sitter in sitters), len(track), control)
+    return sitters
+
+
+def _transferred(
+    job: Job, track: MotionTrack, origin: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    if job.reference_frame == "auto":
+        reference = transfer.nearest_frame(track, origin[0])
+    else:
+        number = 0 if job.reference_frame == "first" else int(job.reference_frame)
+        # The number counts the driving video's own frames, from the start that was chosen.
+        original_fps = track.recorded_fps
+        reference = math.floor(number * track.fps / original_fps + 0.5)
+        if reference >= len(track):
+            raise UserError(
+                "arguments",
+                f"The reference frame {number} lies past the driving video's end.",
+                f"Use 0 to {math.floor((len(track) - 1) * original_fps / track.fps)}.",
+            )
+    return transfer.transfer(
+        track,
+        *origin,
+        relative=job.motion == "relative",
+        adapt_scale=job.adapt_scale,
+        reference=reference,
+        strength=job.strength,
+    )
+
+
+def _tell(limited: int, frames: int, control: Control) -> None:
+    if limited > OFTEN * frames:
+        control.warn(
+            f"The motion was limited in {limited} of {frames} frames, so that nothing tears: "
+            "a lower strength, or a clip that moves less, follows the driving video more closely."
+        )

@@ -1,0 +1,76 @@
+"""Motion that was detected before, so that no video is looked at twice: small files in a folder of the user's.
+
+Nothing here ever fails a job: a cache that cannot be read is empty, and one that cannot be written stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from .errors import UserError
+from .motion import SUFFIX, MotionTrack
+
+# Of all tracks together, in bytes: some thousand clips. The ones that were not used for longest go first.
+LARGEST = 64 * 2**20
+# An entry, or what a killed process left of one: a folder that was chosen may hold other files as well.
+_ENTRY = re.compile(r"\.?[0-9a-f]{64}.*\.npz")
+
+
+def folder() -> Path:
+    """Where tracks are kept: `VANGOGH_CACHE`, or the user's cache folder of this system."""
+    if chosen := os.environ.get("VANGOGH_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "vangogh_says_hello" / "tracks"
+
+
+def name_of(**settings: object) -> str:
+    """The name of the entry for what decides on a track: the video's hash, the model's, the settings."""
+    words = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def look_up(name: str) -> MotionTrack | None:
+    """The track of that entry, or None."""
+    try:
+        path = folder() / (name + SUFFIX)
+        track = MotionTrack.load(path)
+    except (UserError, OSError, RuntimeError):  # not there, damaged, or the user has no home
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used just now, it is the last to go
+    return track
+
+
+def keep(name: str, track: MotionTrack) -> None:
+    """Store a track, and let the oldest go where they grow too many."""
+    with contextlib.suppress(UserError, OSError, RuntimeError):
+        folder().mkdir(parents=True, exist_ok=True)
+        track.save(folder() / (name + SUFFIX))
+        _trim()
+
+
+def _trim() -> None:
+    entries = []
+    for path in filter(lambda path: _ENTRY.fullmatch(path.name), folder().iterdir()):
+        with contextlib.suppress(OSError):  # gone, by the hand of a job beside this one
+            about = path.stat()
+            entries.append((about.st_mtime, about.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= LARGEST:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+            total -= size
