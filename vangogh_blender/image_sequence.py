@@ -63,6 +63,12 @@ def load_sequence(folder: Path, name: str) -> bpy.types.Image:
     return image
 
 
+def loaded(folder: Path) -> bpy.types.Image | None:
+    """The sequence of the frames in `folder`, where this file has it."""
+    first = frame_file(folder, 1)
+    return first and _already_loaded(first)
+
+
 def show(
     node: bpy.types.ShaderNodeTexImage,
     image: bpy.types.Image,

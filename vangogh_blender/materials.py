@@ -74,13 +74,16 @@ class Shader:
         self.link(factor, mapped.inputs[0])
         return mapped.outputs[0]
 
-    def mix(self, factor, color, other: Color) -> bpy.types.NodeSocket:
-        """From `color` to `other` by `factor`."""
+    def mix(self, factor, color, other) -> bpy.types.NodeSocket:
+        """From `color` to `other`, each a socket or a colour, by `factor`."""
         mixed = self.node("Mix", x=-150, data_type="RGBA")
         factor_in, first, second = (mixed.inputs[i] for i in (0, 6, 7))  # the sockets of the RGBA type
         self.link(factor, factor_in)
-        self.link(color, first)
-        second.default_value = (*other, 1.0)
+        for source, target in ((color, first), (other, second)):
+            if isinstance(source, tuple):
+                target.default_value = (*source, 1.0)
+            else:
+                self.link(source, target)
         return mixed.outputs[2]
 
     def multiply(self, color, factor) -> bpy.types.NodeSocket:
@@ -109,10 +112,13 @@ class Shader:
 
 
 def canvas(image: bpy.types.Image) -> tuple[bpy.types.Material, bpy.types.ShaderNodeTexImage]:
-    """A matte canvas that shows `image` and only it: hardly any gloss, its alpha not used."""
+    """A matte canvas that shows `image` and only it, with hardly any gloss.
+
+    What is transparent in it is white, as it was to the model; without that, renders show black there.
+    """
     shader = Shader(f"{image.name} Canvas", (0.5, 0.5, 0.5), roughness=0.75, specular=0.1)
-    node = shader.node("TexImage", x=-350, image=image, extension="EXTEND")
-    shader.link(node.outputs["Color"], "Base Color")
+    node = shader.node("TexImage", x=-500, image=image, extension="EXTEND")
+    shader.link(shader.mix(node.outputs["Alpha"], (1.0, 1.0, 1.0), node.outputs["Color"]), "Base Color")
     shader.tree.nodes.active = node  # what the viewport's Solid mode shows, with Color: Texture
     return shader.material, node
 

@@ -59,8 +59,8 @@ def painting_file(image: bpy.types.Image, folder: Path) -> Path:
     return _write_pixels(image, folder / "painting.png")
 
 
-def _write_pixels(image: bpy.types.Image, path: Path) -> Path:
-    """Save the image's pixels as a PNG in display colours (Blender converts), by way of a datablock of our own."""
+def size(image: bpy.types.Image) -> tuple[int, int]:
+    """Width and height in pixels. Raises `UserError` when it cannot be read."""
     count = len(image.pixels)  # loads the image, if it was not
     width, height = image.size
     if not count or not width or not height:
@@ -68,6 +68,13 @@ def _write_pixels(image: bpy.types.Image, path: Path) -> Path:
         raise UserError(
             "image", f"The painting {image.name} cannot be read ({where}).", "Choose another painting."
         )
+    return width, height
+
+
+def _write_pixels(image: bpy.types.Image, path: Path) -> Path:
+    """Save the image's pixels as a PNG in display colours (Blender converts), by way of a datablock of our own."""
+    width, height = size(image)
+    count = len(image.pixels)
     pixels = array("f", bytes(4 * count))
     image.pixels.foreach_get(pixels)
     copy = bpy.data.images.new(

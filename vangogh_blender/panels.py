@@ -83,7 +83,8 @@ class VANGOGH_PT_motion(_Sidebar, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "start")
         column.prop(settings, "end")
-        layout.prop(settings, "use_scene_fps")
+        for name in ("smooth", "loop", "use_scene_fps", "add_sound"):
+            layout.prop(settings, name)
 
 
 class VANGOGH_PT_picture(_Sidebar, bpy.types.Panel):
@@ -92,11 +93,17 @@ class VANGOGH_PT_picture(_Sidebar, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.vangogh
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("region", "driving_region", "size", "format", "config"):
-            layout.prop(context.scene.vangogh, name)
+        layout.prop(settings, "all_faces")
+        region = layout.column(align=True)
+        region.enabled = not settings.all_faces
+        region.prop(settings, "region", placeholder="auto")
+        region.operator("vangogh.pick_region", icon="SELECT_SET")
+        for name in ("driving_region", "size", "format", "config"):
+            layout.prop(settings, name)
 
 
 class VANGOGH_PT_scene(_Sidebar, bpy.types.Panel):
@@ -157,6 +164,8 @@ def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGO
             row.operator("vangogh.resume", text=text, icon="FILE_REFRESH").job = item.name
         if item.frames:
             row.operator("vangogh.load_frames", icon="IMAGE_DATA").job = item.name
+        if item.phase == "done":
+            row.operator("vangogh.add_sound", text="", icon="SOUND").job = item.name
         row.operator(
             "wm.path_open", text="" if item.frames else "Open Folder", icon="FILE_FOLDER"
         ).filepath = item.output

@@ -46,6 +46,11 @@ _MOTIONS = [
     ("relative", "Relative", "The sitter keeps their own pose and moves from it"),
     ("absolute", "Absolute", "The sitter takes the driving face's pose"),
 ]
+_LOOPS = [
+    ("none", "None", "Once from beginning to end"),
+    ("pingpong", "Ping-Pong", "Forward, then backward"),
+    ("seamless", "Seamless", "The end leads back into the beginning"),
+]
 _TARGETS = [
     ("NEW", "New Picture Frame", "Hang a new picture frame at the 3D cursor"),
     ("OBJECT", "Active Object", "Switch the active object's own image textures that show the painting"),
@@ -126,9 +131,26 @@ class JobSettings(ShowSettings):
         subtype="FACTOR",
         **_ONCE,
     )
+    smooth: FloatProperty(
+        name="Smooth",
+        description="How strongly the motion is smoothed over time: 0 leaves every tremor of the video in it",
+        default=1.0,
+        min=0.0,
+        max=5.0,
+        **_ONCE,
+    )
+    loop: EnumProperty(name="Loop", description="How the motion repeats", items=_LOOPS, **_ONCE)
+    all_faces: BoolProperty(
+        name="All Faces",
+        description="Move every sitter that is found, each in a region of their own",
+        **_ONCE,
+    )
     region: StringProperty(
         name="Region",
-        description="What moves in the painting: auto finds the sitter, full is all of it, or X,Y,W,H in pixels",
+        description=(
+            "What moves in the painting: auto finds the sitter, full is all of it, or X,Y,W,H in pixels from the"
+            " top left. Pick Region writes them here; cleared, it is auto again"
+        ),
         default="auto",
         search=_search_region,
         **_SEARCH,
@@ -171,6 +193,15 @@ class JobSettings(ShowSettings):
         **_ONCE,
     )
     format: EnumProperty(name="Format", description="File type of the frames", items=_FORMATS, **_ONCE)
+    add_sound: BoolProperty(
+        name="Add Sound",
+        description=(
+            "When the frames are there, put the driving video's sound into the scene's sequencer, where the"
+            " picture begins to move. To hear it in time with the picture, choose Playback, Sync to Audio in a"
+            " timeline"
+        ),
+        **_ONCE,
+    )
 
 
 SETTINGS = (*JobSettings.__annotations__, *ShowSettings.__annotations__)

@@ -18,7 +18,7 @@ import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
-from . import installation, showing
+from . import image_sequence, installation, showing, sound
 from .jobs import (
     Asked,
     CancelAsked,
@@ -58,6 +58,7 @@ class Order:
         scene: where it was asked.
         blend: the .blend that it was asked in; empty when that was never saved.
         welcome: the file that it was asked in is still open, so the frames are put into it.
+        sound: the driving video's sound comes with them.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Order:
     scene: showing.Ref
     blend: str = ""
     welcome: bool = True
+    sound: bool = False
 
     @property
     def frames(self) -> Path:
@@ -219,12 +221,24 @@ class Session:
             order = self.orders.get(job_id)
             if order is None or not order.welcome:  # off the list, or of another file, since it was done
                 continue
+            self._show(order)
+
+    def _show(self, order: Order) -> None:
+        scene = self._home(order)
+        try:
+            showing.show(order.place, order.frames, order.label, scene)
+        except UserError as error:
+            self._feed(Noted(order.id, str(error)))
+            return
+        if order.sound:
             try:
-                showing.show(order.place, order.frames, order.label, self._home(order))
+                sound.add(scene, order.request, order.place.start, image_sequence.count_frames(order.frames))
+                warning = sound.drift(scene, order.request)
             except UserError as error:
-                self._feed(Noted(job_id, str(error)))
-            else:
-                showing.push_undo(f"Van Gogh: {order.label}")
+                warning = str(error)
+            if warning:
+                self._feed(Noted(order.id, warning))
+        showing.push_undo(f"Van Gogh: {order.label}")
 
     def _mirror(self) -> None:
         """Make `scene.vangogh.jobs` of every scene say what is so."""

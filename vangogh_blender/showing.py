@@ -81,6 +81,16 @@ def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> None
             )
 
 
+def first_frame(place: Place, folder: Path, scene: bpy.types.Scene) -> int:
+    """The scene's frame at which the frames in `folder` begin where they are shown; else where they were to."""
+    image = image_sequence.loaded(folder)
+    if image is not None:
+        for target in scene.objects:
+            for node in image_sequence.nodes_showing(target, image):
+                return node.image_user.frame_start
+    return place.start
+
+
 def nodes_of(target: bpy.types.Object, painting: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
     """The image nodes of `target` that show the painting, or frames made from it before."""
     images = [painting, *(image for image in bpy.data.images if image.get(MADE_FROM) == painting.name)]

@@ -44,3 +44,54 @@ def fake_python(tmp_path):
         return str(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def installed(zip_file):
+    """The extension's module name, installed and switched on as a user does it."""
+    bpy = pytest.importorskip("bpy")
+    bpy.ops.extensions.package_install_files(
+        filepath=str(zip_file), repo="user_default", enable_on_install=True
+    )
+    return "bl_ext.user_default.vangogh_says_hello"
+
+
+@pytest.fixture
+def addon(installed, tmp_path):
+    """The extension's modules, on a fresh unsaved file, switched on; no worker is left after the test."""
+    import bpy
+
+    if installed not in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_enable(module=installed)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    from bl_ext.user_default.vangogh_says_hello import vangogh_blender
+    from bl_ext.user_default.vangogh_says_hello.vangogh_blender import session, showing
+
+    yield type(
+        "Addon", (), {"package": vangogh_blender, "session": session, "showing": showing, "name": installed}
+    )
+    if hasattr(bpy.types.Scene, "vangogh"):
+        session.end()
+        session.begin()
+    if installed in bpy.context.preferences.addons:
+        bpy.context.preferences.addons[installed].preferences.python = ""
+
+
+@pytest.fixture
+def settings(addon, tmp_path, fake_python):
+    """`settings(scenario)`: the scene's settings, ready to animate with that fake worker."""
+    import bpy
+
+    from tests.vangogh_blender.in_bpy import painting
+
+    def make(scenario="ok"):
+        bpy.context.preferences.addons[addon.name].preferences.python = fake_python(scenario)
+        video = tmp_path / "a driver's vidéo.mp4"
+        video.write_bytes(b"the fake worker does not look")
+        chosen = bpy.context.scene.vangogh
+        chosen.painting = painting(tmp_path / "Ölbild 'no. 1'.png")
+        chosen.driving_video = str(video)
+        chosen.output_directory = str(tmp_path / "out")
+        return chosen
+
+    return make

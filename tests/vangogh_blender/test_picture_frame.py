@@ -296,3 +296,20 @@ def test_a_still_painting_renders_in_its_own_colours(tmp_path):
     even_light_and_camera()
     upper, _ = render(1, tmp_path / "out.png")
     assert upper == pytest.approx([0.5, 0.25, 0.75], abs=0.06)
+
+
+def test_what_is_transparent_in_a_16_bit_painting_renders_white(tmp_path):
+    image = bpy.data.images.new("cut out", 12, 16, alpha=True, float_buffer=True)
+    image.pixels = [0.2140, 0.0509, 0.5225, 1.0] * (12 * 8) + [0.0] * (
+        4 * 12 * 8
+    )  # linear, the lower half first
+    image.filepath_raw = str(tmp_path / "cut out.png")
+    image.file_format = "PNG"
+    image.save()
+    painting = bpy.data.images.load(image.filepath_raw)
+    assert painting.depth == 128  # four channels of sixteen bits, which Blender keeps as floats
+    picture_frame.add_picture_frame(bpy.context, painting, location=(0, 0, 0))
+    even_light_and_camera()
+    upper, lower = render(1, tmp_path / "out.png")
+    assert min(upper) > 0.9
+    assert lower == pytest.approx([0.5, 0.25, 0.75], abs=0.06)

@@ -1,5 +1,5 @@
 """The operators: they ask and report; the work is done by the modules beside this package."""
 
-from . import jobs, painting, scene
+from . import jobs, painting, region, scene, sound
 
-classes = (*jobs.classes, *painting.classes, *scene.classes)
+classes = (*jobs.classes, *sound.classes, *painting.classes, *region.classes, *scene.classes)

@@ -82,12 +82,15 @@ def make_order(
         adapt_scale=settings.adapt_scale,
         reference_frame=settings.reference_frame or "auto",
         strength=settings.strength,
-        region=settings.region or "auto",
+        region=settings.region if settings.region and not settings.all_faces else "auto",
         driving_region=settings.driving_region or "auto",
+        all_faces=settings.all_faces,
         size=settings.size or None,
         fps=scene.render.fps / scene.render.fps_base if settings.use_scene_fps else None,
         start=settings.start,
         end=settings.end or None,
+        loop=settings.loop,
+        smooth=settings.smooth,
         format=settings.format,
     )
     return Order(
@@ -97,6 +100,7 @@ def make_order(
         place=_place(context, image, settings.target, target_object),
         scene=showing.ref(scene),
         blend=bpy.data.filepath,
+        sound=settings.add_sound,
     )
 
 
@@ -217,7 +221,7 @@ def _image(name_or_path: str) -> bpy.types.Image:
         ) from error
 
 
-class _OfJob:
+class OfJob:
     """For operators on one job of the list."""
 
     job: StringProperty(
@@ -233,7 +237,7 @@ class _OfJob:
         return replace(order, scene=showing.ref(context.scene), blend=bpy.data.filepath, welcome=True)
 
 
-class VANGOGH_OT_cancel(_OfJob, bpy.types.Operator):
+class VANGOGH_OT_cancel(OfJob, bpy.types.Operator):
     """Stop the job; the frames that are complete stay on disk. Pressed again, the worker is stopped with it"""
 
     bl_idname = "vangogh.cancel"
@@ -249,7 +253,7 @@ class VANGOGH_OT_cancel(_OfJob, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class VANGOGH_OT_resume(_OfJob, _Runs, bpy.types.Operator):
+class VANGOGH_OT_resume(OfJob, _Runs, bpy.types.Operator):
     """Go on with a job that was cancelled or failed, from its last complete frame"""
 
     bl_idname = "vangogh.resume"
@@ -268,7 +272,7 @@ class VANGOGH_OT_resume(_OfJob, _Runs, bpy.types.Operator):
         return self.run(replace(order, request=replace(order.request, resume=True)))
 
 
-class VANGOGH_OT_load_frames(_OfJob, ShowSettings, _OnObject, bpy.types.Operator):
+class VANGOGH_OT_load_frames(OfJob, ShowSettings, _OnObject, bpy.types.Operator):
     """Show the frames that are on disk, where Show On says: in a new picture frame, or on the active object"""
 
     bl_idname = "vangogh.load_frames"
@@ -301,7 +305,7 @@ class VANGOGH_OT_load_frames(_OfJob, ShowSettings, _OnObject, bpy.types.Operator
         return {"FINISHED"}
 
 
-class VANGOGH_OT_remove_job(_OfJob, bpy.types.Operator):
+class VANGOGH_OT_remove_job(OfJob, bpy.types.Operator):
     """Take the job off this list; its files stay on disk"""
 
     bl_idname = "vangogh.remove_job"

@@ -76,10 +76,9 @@ def view():
     return area, next(region for region in area.regions if region.type == "UI")
 
 
-def largest_button(x):
-    """Where the highest operator button of the column `x` is, in window coordinates: found by painting them pink.
-
-    A generator, for `yield from`: Blender has to draw in between.
+def _buttons(x):
+    """The operator buttons that cross the column `x`, from the top: (height, y of the middle), in pixels of the
+    screen. They are found by painting them pink. A generator, for `yield from`: Blender has to draw in between.
     """
     theme = bpy.context.preferences.themes[0].user_interface.wcol_tool
     kept = tuple(theme.inner), theme.show_shaded
@@ -96,8 +95,19 @@ def largest_button(x):
             runs.append((length, y - length / 2))
             length = 0
     assert runs, "no operator button is to be seen"
-    _, middle = max(runs)
     yield 0.5
+    return runs
+
+
+def largest_button(x):
+    """Where the highest operator button of the column `x` is, in window coordinates. A generator too."""
+    _, middle = max((yield from _buttons(x)))
+    return x, int(window().height - middle)
+
+
+def lowest_button(x):
+    """Where the last operator button of the column `x` is, in window coordinates. A generator too."""
+    _, middle = (yield from _buttons(x))[-1]
     return x, int(window().height - middle)
 
 

@@ -1,0 +1,243 @@
+"""A job in the installed extension, from the settings to a picture that moves.
+
+The worker is `fake_worker.py` but for the last test.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import numpy as np  # noqa: E402
+
+from tests.vangogh_blender.in_bpy import (  # noqa: E402
+    FRAMES,
+    canvas_node,
+    finish,
+    only_job,
+    own_object,
+    painting,
+    refused,
+    reread,
+    sequences,
+    start,
+    tick_until,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_animate_in_the_background_ends_with_a_picture_frame_that_plays(addon, settings, tmp_path):
+    chosen = settings()
+    bpy.context.scene.cursor.location = (1.0, 2.0, 3.0)
+    bpy.context.scene.render.fps = 24
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+    job = only_job()
+    assert (job.phase, job.frames, job.done, job.total) == ("done", FRAMES, FRAMES, FRAMES)
+    assert job.output == str(tmp_path / "out")
+    assert (tmp_path / "out" / "frames" / "0012.png").is_file()
+    frame = bpy.context.scene.collection.all_objects[0]
+    assert tuple(frame.location) == (1.0, 2.0, 3.0)
+    node = canvas_node(frame)
+    assert node.image_user.frame_duration == FRAMES
+    assert node.image[addon.showing.MADE_FROM] == chosen.painting.name
+    sent = json.loads((tmp_path / "out" / "job.json").read_text())
+    assert sent["fps"] == 24.0
+    assert sent["painting"] == str(tmp_path / "Ölbild 'no. 1'.png")
+
+
+def test_settings_given_to_the_operator_override_the_scenes_and_do_not_stay(addon, settings, tmp_path):
+    chosen = settings()
+    other = tmp_path / "elsewhere"
+    assert bpy.ops.vangogh.animate(strength=0.5, output_directory=str(other), use_scene_fps=False) == {
+        "FINISHED"
+    }
+    sent = json.loads((other / "job.json").read_text())
+    assert (sent["strength"], sent["fps"], sent["motion"]) == (0.5, None, "relative")
+    assert chosen.strength == 1.0
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+    assert json.loads((tmp_path / "out" / "job.json").read_text())["strength"] == 1.0
+
+
+def test_every_setting_of_the_motion_and_the_region_reaches_the_worker(addon, settings, tmp_path):
+    chosen = settings()
+    chosen.loop, chosen.smooth, chosen.region = "pingpong", 2.5, "-3,1,20,20"
+
+    def sent(name, **options):
+        assert bpy.ops.vangogh.animate(output_directory=str(tmp_path / name), **options) == {"FINISHED"}
+        job = json.loads((tmp_path / name / "job.json").read_text())
+        return job["loop"], job["smooth"], job["region"], job["all_faces"]
+
+    assert sent("one") == ("pingpong", 2.5, "-3,1,20,20", False)
+    assert sent("two", loop="seamless", smooth=0.0) == ("seamless", 0.0, "-3,1,20,20", False)
+    # Every face has a region of its own, and the one that was picked waits for its turn.
+    assert sent("three", all_faces=True) == ("pingpong", 2.5, "auto", True)
+    assert chosen.region == "-3,1,20,20"
+
+
+def test_the_users_own_object_is_switched_and_switched_again(addon, settings, tmp_path):
+    chosen = settings()
+    _, node = own_object(chosen.painting)
+    assert bpy.ops.vangogh.animate(target="OBJECT") == {"FINISHED"}
+    first = node.image
+    assert first.source == "SEQUENCE"
+    assert node.image_user.frame_duration == FRAMES
+    assert len(bpy.context.scene.objects) == 1
+    # The painting behind the frames is still the painting, for the button and for the next job.
+    chosen.painting = None
+    assert bpy.ops.vangogh.painting_from_object() == {"FINISHED"}
+    assert chosen.painting.source == "FILE"
+    assert bpy.ops.vangogh.animate(target="OBJECT", output_directory=str(tmp_path / "second")) == {"FINISHED"}
+    assert node.image != first
+
+
+def test_progress_reaches_the_sidebar_and_cancel_and_resume_work(addon, settings):
+    settings("slow")
+    start()
+    tick_until(addon, lambda: only_job().stage == "frames" and only_job().done >= 2)
+    assert (only_job().phase, only_job().total, only_job().fps) == ("running", FRAMES, 20.0)
+    assert bpy.ops.vangogh.cancel(job=only_job().name) == {"FINISHED"}
+    assert only_job().phase == "cancelling"
+    finish(addon)
+    assert only_job().phase == "cancelled"
+    assert 0 < only_job().frames < FRAMES
+    assert not sequences()
+    # What there is can be shown, and the rest be made.
+    assert bpy.ops.vangogh.load_frames(job=only_job().name) == {"FINISHED"}
+    assert canvas_node(bpy.context.scene.objects[0]).image_user.frame_duration == only_job().frames
+    assert bpy.ops.vangogh.resume(job=only_job().name) == {"FINISHED"}
+    assert only_job().phase == "done"
+
+
+def test_two_jobs_run_one_after_the_other_in_folders_of_their_own(addon, settings, tmp_path):
+    settings("slow")
+    start()
+    start()
+    first, second = bpy.context.scene.vangogh.jobs
+    assert (first.phase, second.phase) == ("starting", "waiting")
+    assert first.output != second.output
+    finish(addon)
+    assert [job.phase for job in bpy.context.scene.vangogh.jobs] == ["done", "done"]
+    assert len(sequences()) == 2
+
+
+def test_a_tick_is_short(addon, settings):
+    settings("slow")
+    start()
+    times = []
+    while not all(job.over for job in addon.session.current().state.jobs):
+        began = time.perf_counter()
+        addon.session.tick()
+        times.append(time.perf_counter() - began)
+        time.sleep(0.01)
+    assert np.median(times) < 0.005
+
+
+# Refused at once
+
+
+def test_what_cannot_be_animated_is_said_at_once(addon, settings, tmp_path):
+    chosen = settings()
+    assert "gone" in deleted(chosen)
+    chosen.painting = None
+    assert "Choose a painting" in refused()
+    assert "There is no image" in refused(painting="nowhere.png")
+    chosen.painting = painting(tmp_path / "second.png")
+    assert "There is no driving video at" in refused(driving_video="/nowhere/video.mp4")
+    assert "Select the object" in refused(target="OBJECT")
+    own_object(None)
+    assert "does not show" in refused(target="OBJECT")
+    (tmp_path / "file").write_text("no folder")
+    assert "cannot be written" in refused(output_directory=str(tmp_path / "file"))
+    chosen.painting = bpy.data.images.new("tiles", 8, 8, tiled=True)
+    assert "set of tiles" in refused()
+    assert len(chosen.jobs) == 0
+
+
+def deleted(chosen):
+    Path(chosen.painting.filepath).unlink()
+    return refused()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_said_at_once(addon, settings, tmp_path):
+    settings()
+    (tmp_path / "out").mkdir(mode=0o555)
+    assert "read-only" in refused()
+
+
+# Bad workers
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("no-torch", "This Python has no torch. Install torch."),
+        ("killed", "was killed, perhaps because the computer ran out of memory"),
+        ("exit", "ended with status 3"),
+        ("old", "speaks protocol 99"),
+        ("full", "The disk is full. Make room and press Resume."),
+    ],
+)
+def test_a_worker_that_fails_is_one_sentence(addon, settings, scenario, words):
+    settings(scenario)
+    assert words in refused()
+    assert only_job().phase == "failed"
+    assert not sequences()
+
+
+def test_no_python_is_one_sentence(addon, settings, monkeypatch):
+    settings()
+    monkeypatch.delenv("VANGOGH_PYTHON", raising=False)
+    preferences = bpy.context.preferences.addons[addon.name].preferences
+    preferences.python = ""
+    assert "No Python with torch is set" in refused()
+    preferences.python = "/nowhere/python"
+    assert "There is no Python at /nowhere/python" in refused()
+    preferences.python = ""
+    monkeypatch.setenv("VANGOGH_PYTHON", "/from/the/environment")
+    assert "There is no Python at /from/the/environment" in refused()
+
+
+def test_after_a_death_the_next_job_has_a_worker_again(addon, settings):
+    settings("killed")
+    refused()
+    settings("ok")
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+
+
+def test_another_python_in_the_preferences_is_used_for_the_next_job(addon, settings):
+    settings("ok")
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+    settings("no-torch")
+    assert "This Python has no torch" in refused()
+    settings("ok")
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+
+
+# The real worker
+
+
+def test_a_portrait_moves(addon, settings, tmp_path):
+    model = ROOT / "fomm_core" / "weights" / "starter.safetensors"
+    if not model.is_file():
+        pytest.skip("the bundled model is not there")
+    chosen = settings()
+    bpy.context.preferences.addons[addon.name].preferences.python = sys.executable
+    chosen.painting = bpy.data.images.load(str(ROOT / "examples" / "painting.jpg"))
+    chosen.driving_video = str(ROOT / "examples" / "driving.mp4")
+    chosen.size, chosen.end = 256, 1.0
+    bpy.context.scene.render.fps = 12
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+    assert only_job().frames == 12
+    node = canvas_node(bpy.context.scene.objects[0])
+    assert node.image_user.frame_duration == 12
+    first, last = (reread(tmp_path / "out" / "frames" / f"{number:04d}.png") for number in (1, 12))
+    assert first.shape == last.shape
+    assert max(first.shape) == 256
+    assert np.abs(first - last).mean() > 0.001

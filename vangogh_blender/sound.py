@@ -1,0 +1,151 @@
+"""The driving video's sound as a strip of the scene's sequencer, where the moving picture begins.
+
+Sound keeps its own speed, whatever the scene's frame rate is, and so does a motion that is retimed to that rate.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..fomm_core import protocol
+from ..fomm_core.errors import UserError
+
+CHANNELS = 128  # that a sequencer has
+# The names before Blender 5.2, which warns of them.
+_OLD_NAMES = {
+    "content_start": "frame_start",
+    "left_handle": "frame_final_start",
+    "right_handle": "frame_final_end",
+}
+
+
+def add(scene: bpy.types.Scene, request: protocol.Job, first: int, frames: int) -> bpy.types.Strip:
+    """The strip with the sound of the job's driving video, cut as its motion is; found, or made on a free channel.
+
+    A motion that plays forward and backward is heard once.
+
+    Args:
+        request: the job.
+        first: the scene's frame at which the picture begins to move.
+        frames: how many frames the picture has.
+
+    Raises:
+        UserError: the video is gone, or there is no sound in it, or none in what was taken of it.
+    """
+    if strip := find(scene, request, first):
+        return strip
+    video = Path(request.video)
+    _check(video)
+    strips = _strips(scene, create=True)
+    top = min(max((strip.channel for strip in strips), default=0) + 1, CHANNELS)
+    strip = strips.new_sound(video.stem, str(video), top, first)
+    length = min(_right(strip) - first - _skipped(scene, request), _heard(scene, request, frames))
+    if length < 1:
+        made_for_it = strip.sound
+        strips.remove(strip)
+        bpy.data.sounds.remove(made_for_it)
+        raise UserError(
+            "video", f"{video.name} has no sound from {request.start:g} s on.", "Choose an earlier start."
+        )
+    _set(strip, "content_start", first - _skipped(scene, request))
+    _set(strip, "left_handle", first)
+    _set(strip, "right_handle", first + length)
+    strip.channel = _free_channel(strips, strip)
+    return strip
+
+
+def find(scene: bpy.types.Scene, request: protocol.Job, first: int) -> bpy.types.Strip | None:
+    """The strip that `add` made, if it is there and where it was put."""
+    where = (first - _skipped(scene, request), first)
+    for strip in _strips(scene):
+        if strip.type == "SOUND" and strip.sound is not None:
+            file = bpy.path.abspath(strip.sound.filepath, library=strip.sound.library)
+            if Path(file) == Path(request.video) and where == (
+                round(_get(strip, "content_start")),
+                _left(strip),
+            ):
+                return strip
+    return None
+
+
+def drift(scene: bpy.types.Scene, request: protocol.Job) -> str:
+    """Why sound and picture will part, as a sentence; empty when they stay together."""
+    if request.fps is None:
+        return (
+            "The motion was not retimed to the scene's frame rate: sound and picture stay together only if the"
+            " video has the same."
+        )
+    if abs(request.fps - _fps(scene)) > 0.01:
+        return (
+            f"The frames were made for {request.fps:g} frames/s and the scene has {_fps(scene):g}: sound and"
+            " picture part."
+        )
+    return ""
+
+
+def _check(video: Path) -> None:
+    """Raises `UserError` where there is nothing to hear."""
+    if video.suffix.lower() == ".npz":
+        raise UserError(
+            "video",
+            f"{video.name} is a motion track, which has no sound.",
+            "Add the video that it was made from as a sound strip in a sequencer.",
+        )
+    if not video.is_file():
+        raise UserError(
+            "video", f"There is no driving video at {video}.", "Put it back, or animate again with another."
+        )
+    probe = bpy.data.sounds.load(str(video))
+    silent = probe.channels == "INVALID"
+    bpy.data.sounds.remove(probe)
+    if silent:
+        raise UserError("video", f"{video.name} has no sound.", "Choose a driving video that has.")
+
+
+def _heard(scene: bpy.types.Scene, request: protocol.Job, frames: int) -> int:
+    """How many of the scene's frames the motion goes forward."""
+    if request.fps is None:  # the video's own rate, which is not known here
+        return round((request.end - request.start) * _fps(scene)) if request.end else frames
+    forward = frames // 2 + 1 if request.loop == "pingpong" else frames
+    return round(forward / request.fps * _fps(scene))
+
+
+def _skipped(scene: bpy.types.Scene, request: protocol.Job) -> int:
+    """How many of the scene's frames of the video are cut off at its beginning."""
+    return round(request.start * _fps(scene))
+
+
+def _fps(scene: bpy.types.Scene) -> float:
+    return scene.render.fps / scene.render.fps_base
+
+
+def _free_channel(strips: bpy.types.bpy_prop_collection, strip: bpy.types.Strip) -> int:
+    """The lowest channel on which `strip` meets no other."""
+    others = [other for other in strips if other != strip]
+    taken = {o.channel for o in others if _left(o) < _right(strip) and _right(o) > _left(strip)}
+    return next((channel for channel in range(1, CHANNELS) if channel not in taken), CHANNELS)
+
+
+def _strips(scene: bpy.types.Scene, create: bool = False) -> bpy.types.bpy_prop_collection:
+    editor = scene.sequence_editor_create() if create else scene.sequence_editor
+    if editor is None:
+        return ()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences  # before Blender 4.4
+
+
+def _left(strip: bpy.types.Strip) -> int:
+    return _get(strip, "left_handle")
+
+
+def _right(strip: bpy.types.Strip) -> int:
+    return _get(strip, "right_handle")
+
+
+def _get(strip: bpy.types.Strip, name: str) -> float:
+    return getattr(strip, name if hasattr(strip, name) else _OLD_NAMES[name])
+
+
+def _set(strip: bpy.types.Strip, name: str, value: int) -> None:
+    setattr(strip, name if hasattr(strip, name) else _OLD_NAMES[name], value)
