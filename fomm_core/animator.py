@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -10,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import inference
 from .errors import UserError
+from .inference import Network
 from .models import Model
 from .network import DenseMotion, Keypoints, Source
 
@@ -62,22 +65,32 @@ class Animator:
 
     `set_source` encodes a picture once; `animate` may then be called with any amount of motion. Pictures are
     HWC uint8 RGB, square, of `frame_size`; keypoints are in [-1, 1] of that square.
+
+    Args:
+        model: its weights as they are now; later changes to them go unnoticed.
+        device: as `pick_device` takes it.
+        precision: auto, fp32, fp16 or bf16, of the pictures; keypoints and motion are always fp32.
     """
 
-    def __init__(self, model: Model, device: str = "auto"):
+    def __init__(self, model: Model, device: str = "auto", precision: str = "fp32"):
         self.model = model
         self.device = pick_device(device)
         self.frame_size = model.frame_size
         self.batch_size = BATCH[self.device.type]
         try:
-            self._generator = model.generator.to(self.device)
-            self._detector = model.kp_detector.to(self.device)
+            self._network: Network = inference.build(model, self.device, precision)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             raise self._too_little_memory() from error
         self._source: Source | None = None
         self._origin: Keypoints | None = None
+
+    def beside(self) -> Animator:
+        """Another animator, for another source, that shares the network with this one."""
+        other = copy.copy(self)
+        other._source = other._origin = None
+        return other
 
     def detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32."""
@@ -89,9 +102,7 @@ class Animator:
         """Make the (S,S,3) uint8 `image` the source; returns its keypoints (K,2) and Jacobians (K,2,2)."""
         value, jacobian = self.detect(image[None])
         self._origin = self._keypoints(value, jacobian)
-        self._source = next(
-            self._in_batches(1, lambda i, j: self._generator.encode(self._tensor(image[None])))
-        )
+        self._source = next(self._in_batches(1, lambda i, j: self._network.encode(self._tensor(image[None]))))
         return value[0], jacobian[0]
 
     def animate(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[Prediction]:
@@ -151,7 +162,7 @@ class Animator:
 
     @torch.inference_mode()
     def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = self._detector(self._tensor(images))
+        found = self._network.detect(self._tensor(images))
         value = found.value.cpu().numpy()
         if found.jacobian is None:  # a model of zero order: parts move without turning
             return value, np.broadcast_to(np.eye(2, dtype=np.float32), (*value.shape, 2)).copy()
@@ -165,12 +176,12 @@ class Animator:
         n = len(value)
         source = self._source.expand(n)
         origin = Keypoints(*(part.expand(n, *part.shape[1:]) for part in self._origin))
-        return source, self._generator.motion(source, self._keypoints(value, jacobian), origin)
+        return source, self._network.motion(source, self._keypoints(value, jacobian), origin)
 
     @torch.inference_mode()
     def _predict(self, value: np.ndarray, jacobian: np.ndarray) -> Prediction:
         source, motion = self._motion(value, jacobian)
-        image = self._generator.decode(source, motion)
+        image = self._network.decode(source, motion)
         occlusion = motion.occlusion_map
         if occlusion is None:
             occlusion = torch.ones_like(motion.mask[:, :1])

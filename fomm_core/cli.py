@@ -116,6 +116,8 @@ def parser() -> argparse.ArgumentParser:
     reconstruct.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps")
     reconstruct.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
+    _add_bench(command("bench", _bench, "Measure how fast animating is, and how much memory it takes."))
+
     command("worker", _worker, "The background process: JSON lines in and out (see fomm_core/protocol.py).")
     return main
 
@@ -215,6 +217,27 @@ def _add_finetune(sub: argparse.ArgumentParser) -> None:
     )
     length.add_argument("--steps", type=int, metavar="N")
     _add_training(sub)
+
+
+def _add_bench(sub: argparse.ArgumentParser) -> None:
+    examples = Path(__file__).resolve().parents[1] / "examples"
+    sub.add_argument(
+        "--model",
+        default="vox-256",
+        metavar="NAME|FILE|CONFIG",
+        help="a configuration's name: with random weights (default: %(default)s)",
+    )
+    sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps")
+    sub.add_argument("--precision", default="auto", choices=protocol.PRECISIONS)
+    sub.add_argument("--frames", type=int, default=4, metavar="N", help="a round (default: %(default)s)")
+    sub.add_argument("--rounds", type=int, default=7, metavar="N", help="default: %(default)s")
+    sub.add_argument("--what", nargs="+", default=["network"], choices=("network", "job", "memory"))
+    sub.add_argument(
+        "--baseline", action="store_true", help="beside the published loop's way of working, in turns"
+    )
+    sub.add_argument("--painting", type=Path, default=examples / "painting.jpg", metavar="IMAGE")
+    sub.add_argument("--video", type=Path, default=examples / "driving.mp4", metavar="VIDEO")
+    sub.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 
 
 def _animate(options: argparse.Namespace) -> int:
@@ -408,6 +431,12 @@ def _reconstruct(options: argparse.Namespace) -> int:
     for name, value in report.errors.items():
         print(f"{name:32} {value:.4f}")
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from . import bench
+
+    return bench.command(options)
 
 
 def _worker(options: argparse.Namespace) -> int:

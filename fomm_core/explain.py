@@ -51,7 +51,7 @@ def run(job: Job, control: Control, frame: int | None = None) -> protocol.Done:
     painting = media.as_seen(media.read_painting(Path(job.painting)))
     check_writable(output.parent)
     control.check()
-    animator = Animator(models.load(job.model, job.config), job.device)
+    animator = Animator(models.load(job.model, job.config), job.device, job.precision)
     control.check()
     scene = prepare(job, painting, animator, control)
     is_movie = output.suffix.lower() in MOVIES

@@ -105,7 +105,7 @@ def run(job: Job, control: Control) -> protocol.Done:
     control.check()
     model = models.load(job.model, job.config)
     control.check()
-    animator = Animator(model, job.device)
+    animator = Animator(model, job.device, job.precision)
     control.report(protocol.Progress(control.id, "model", 1, 1))
 
     record = job_folder.record(job, model)

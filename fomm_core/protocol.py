@@ -15,7 +15,7 @@ PROTOCOL = 1
 
 MOTIONS = ("relative", "absolute")
 FORMATS = ("png", "jpg", "webp", "mp4")
-PRECISIONS = ("auto", "fp32")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 LOOPS = ("none", "pingpong", "seamless")
 STAGES = ("model", "motion", "frames")  # what a job does, in this order
 
@@ -35,7 +35,7 @@ class Job:
         model: name of a registered model, or path of a checkpoint.
         config: name or path of the configuration, for a published checkpoint that does not carry its own.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: auto or fp32.
+        precision: auto, fp32, fp16 or bf16: of the pictures; keypoints and motion are always fp32.
         motion: relative (the sitter keeps their pose and moves from it) or absolute.
         adapt_scale: scale relative motion by the faces' sizes.
         reference_frame: auto, first, or the number of the driving frame (from 0) in which the driving face

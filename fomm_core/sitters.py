@@ -59,14 +59,14 @@ def prepare(
 
     Args:
         painting: as `media.read_painting` gives it.
-        animator: the first sitter's; the others get one each that shares its model.
+        animator: the first sitter's; the others get one each that shares its network.
         plain: leave the motion as it is, however large (the published way).
     """
     seen = media.as_seen(painting)
     sitters = []
     for region in find(seen, job, control):
         control.check()
-        own = Animator(animator.model, job.device) if sitters else animator
+        own = animator.beside() if sitters else animator
         source = resized(regions.crop(seen, region), own.frame_size, antialias=job.region != "full")
         origin = own.set_source(source)
         moved, limited = _transferred(job, track, origin), 0

@@ -64,6 +64,11 @@ class DenseMotionNetwork(nn.Module):
 
     def candidates(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> tuple[Tensor, Tensor]:
         """The motions to choose from, Bx(K+1)xhxwx2, and the features, BxCxhxw, that the choice is made by."""
+        motions, views = self.views(small, driving, origin)
+        return motions, self.hourglass(views)
+
+    def views(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> tuple[Tensor, Tensor]:
+        """The motions to choose from, and what each makes of the source: the hourglass's input, BxCxhxw."""
         b, channels, h, w = small.shape
         motions = self.sparse_motions(driving, origin, h, w)
         k1 = motions.shape[1]
@@ -71,7 +76,7 @@ class DenseMotionNetwork(nn.Module):
         repeated = small[:, None].expand(b, k1, channels, h, w).reshape(b * k1, channels, h, w)
         deformed = sample(repeated, motions.reshape(b * k1, h, w, 2)).view(b, k1, channels, h, w)
         heatmaps = self.heatmap_differences(driving, origin, h, w)
-        return motions, self.hourglass(torch.cat([heatmaps, deformed], dim=2).flatten(1, 2))
+        return motions, torch.cat([heatmaps, deformed], dim=2).flatten(1, 2)
 
     @staticmethod
     def sparse_motions(driving: Keypoints, origin: Keypoints, height: int, width: int) -> Tensor:

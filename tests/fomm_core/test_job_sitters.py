@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fomm_core import job, job_folder, media, motion, protocol, regions
-from fomm_core.animator import Animator
+from fomm_core import inference, job, job_folder, media, motion, protocol, regions
 from fomm_core.regions import Region
 from tests.fomm_core.job_output import pixels, same
 
@@ -146,16 +145,13 @@ def test_each_sitter_moves_as_alone(group, request_of, clip, events, written_fra
             assert (one[inner] == all_of_them[inner]).all()
 
 
-def test_sitters_share_one_model(group, request_of, clip, events, monkeypatch):
-    made = []
-    plain = Animator.__init__
-    monkeypatch.setattr(
-        Animator, "__init__", lambda self, model, *rest: made.append(model) or plain(self, model, *rest)
-    )
+def test_sitters_share_one_network(group, request_of, clip, events, monkeypatch):
+    built = []
+    build = inference.build
+    monkeypatch.setattr(inference, "build", lambda *rest: built.append(rest) or build(*rest))
     request = request_of(clip(2), painting=str(group), region="auto", all_faces=True)
     job.run(request, events.control())
-    assert len(made) == 3
-    assert all(model is made[0] for model in made)
+    assert len(built) == 1
 
 
 def test_all_faces_resume_with_equal_frames(group, request_of, clip, events, written_frames, tmp_path):

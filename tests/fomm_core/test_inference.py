@@ -1,0 +1,216 @@
+"""The inference form, against the plain networks that it is made from."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fomm_core import inference, models
+from fomm_core.bench import driving_images, with_random_weights
+from fomm_core.errors import UserError
+from fomm_core.inference.form import Form, choose, precisions
+from fomm_core.network import Keypoints
+
+CPU = torch.device("cpu")
+HAS_BF16 = "bf16" in precisions(CPU)
+PUBLISHED = [name for name in models.config_names() if name.endswith("-256")]
+
+
+@torch.inference_mode()
+def results(network, detect, images: torch.Tensor, keypoints: Keypoints | None = None) -> dict:
+    """Keypoints, motion and pictures of a network: the first image is the source, the others drive."""
+    found = detect(images)
+    keypoints = keypoints or found
+    source = network.encode(images[:1]).expand(len(images) - 1)
+    origin = Keypoints(
+        *(None if part is None else part[:1].expand(len(images) - 1, *part.shape[1:]) for part in keypoints)
+    )
+    motion = network.motion(source, keypoints[1:], origin)
+    return {
+        "value": found.value,
+        "jacobian": found.jacobian,
+        "deformation": motion.deformation,
+        "occlusion": motion.occlusion_map,
+        "mask": motion.mask,
+        "image": network.decode(source, motion),
+        "keypoints": keypoints,
+    }
+
+
+def compared(model: models.Model, form: Form, size: int) -> tuple[dict, dict]:
+    """What the plain networks give, and the inference form for the same motion."""
+    images = driving_images(size, 3)
+    plain = results(model.generator, model.kp_detector, images)
+    fast = inference.Network(model.generator, model.kp_detector, form)
+    return plain, results(fast, fast.detect, images, plain["keypoints"])
+
+
+def assert_close(plain: dict, found: dict, tolerance: float = 5e-4) -> None:
+    for name in ("value", "jacobian", "deformation", "occlusion", "mask", "image"):
+        if plain[name] is None:
+            assert found[name] is None, name
+        else:
+            assert found[name].shape == plain[name].shape, name
+            assert (found[name] - plain[name]).abs().max() <= tolerance, name
+
+
+def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(-10 * torch.log10((a - b).square().mean()))
+
+
+@st.composite
+def architectures(draw) -> dict:
+    """Configurations of small networks, with everything that published ones and ours differ in, and more."""
+    blocks = draw(st.integers(1, 3))
+    width = st.sampled_from([3, 8, 20])
+    widest = st.sampled_from([16, 40])
+    scale = draw(st.sampled_from([0.25, 0.5, 1]))
+    detector = {
+        "temperature": 0.1,
+        "block_expansion": draw(width),
+        "max_features": draw(widest),
+        "scale_factor": scale,
+        "num_blocks": blocks,
+        "pad": draw(st.sampled_from([0, 3])),
+        "single_jacobian_map": draw(st.booleans()),
+    }
+    generator = {
+        "block_expansion": draw(st.sampled_from([4, 33])),
+        "max_features": draw(st.sampled_from([33, 70])),
+        "num_down_blocks": draw(st.integers(1, 2)),
+        "num_bottleneck_blocks": draw(st.integers(0, 2)),
+        "estimate_occlusion_map": draw(st.booleans()),
+        "dense_motion_params": {
+            "block_expansion": draw(width),
+            "max_features": draw(widest),
+            "num_blocks": blocks,
+            "scale_factor": draw(st.sampled_from([0.25, 0.5])),
+        },
+    }
+    common = {"num_kp": draw(st.integers(1, 5)), "num_channels": 3, "estimate_jacobian": draw(st.booleans())}
+    # Sides that the tiles divide, and ones that they do not.
+    side = draw(st.sampled_from({1: [56, 64, 72], 2: [64, 80], 3: [96]}[blocks]))
+    return {
+        "dataset_params": {"frame_shape": [side, side, 3]},
+        "model_params": {
+            "common_params": common,
+            "kp_detector_params": detector,
+            "generator_params": generator,
+        },
+    }
+
+
+@given(architectures(), st.integers(0, 9), st.booleans())
+@settings(max_examples=20)
+def test_any_architecture_gives_what_the_plain_one_does(config, seed, prepacked):
+    model = with_random_weights(models.build(config), seed)
+    form = choose(CPU, "fp32") if prepacked else Form(CPU, torch.float32, prepacked=False, minimal=False)
+    assert_close(*compared(model, form, model.frame_size))
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "starter"])
+def test_every_configuration_narrowed(name):
+    """As shipped in every respect but the widths: the whole ones take seconds."""
+    config = copy.deepcopy(models.read_config(name))
+    params = config["model_params"]
+    for part in (
+        params["kp_detector_params"],
+        params["generator_params"],
+        params["generator_params"]["dense_motion_params"],
+    ):
+        part["block_expansion"] = 8
+        part["max_features"] = 40
+    model = with_random_weights(models.build(config))
+    assert_close(*compared(model, choose(CPU, "fp32"), 128))
+
+
+def test_the_starter_as_it_is_shipped():
+    if "starter" not in models.registered():
+        pytest.skip("the starter's weights are not here")
+    model = models.load("starter")
+    plain, found = compared(model, choose(CPU, "fp32"), 128)
+    assert_close(plain, found)
+    if HAS_BF16:
+        half = compared(model, choose(CPU, "bf16"), 128)[1]
+        assert 50 <= decibels(half["image"], plain["image"]) < 90
+        assert torch.equal(half["value"], found["value"]), "keypoints are fp32 whatever the precision"
+        assert torch.equal(half["deformation"], found["deformation"])
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor does not multiply in bf16")
+@given(st.integers(0, 9), st.sampled_from([64, 96]))
+@settings(max_examples=4)
+def test_half_precision_stays_near(seed, features):
+    config = copy.deepcopy(models.read_config("vox-256"))
+    generator = config["model_params"]["generator_params"]
+    generator |= {"block_expansion": 64, "max_features": features, "num_bottleneck_blocks": 2}
+    for part in (generator["dense_motion_params"], config["model_params"]["kp_detector_params"]):
+        part |= {"block_expansion": 8, "max_features": 16}
+    plain, found = compared(with_random_weights(models.build(config), seed), choose(CPU, "bf16"), 128)
+    assert 50 <= decibels(found["image"], plain["image"]) < 100, "near, and not fp32 after all"
+
+
+def test_features_in_half_precision_too():
+    """As on a GPU: everything of the decoder, with plain convolutions. bf16 everywhere costs more than inside."""
+    config = copy.deepcopy(models.read_config("starter"))
+    for part in config["model_params"].values():
+        part |= {"block_expansion": 8} if "block_expansion" in part else {}
+    model = with_random_weights(models.build(config))
+    form = dataclasses.replace(choose(CPU, "fp32"), dtype=torch.bfloat16, prepacked=False, minimal=False)
+    plain, found = compared(model, form, 128)
+    assert decibels(found["image"], plain["image"]) > 40
+
+
+@pytest.mark.parametrize("name", ["tiny-vox", "tiny-mgif"])
+@torch.inference_mode()
+def test_the_authors_outputs(name, reference):
+    model, inputs, outputs = reference(name)
+    network = inference.build(model, CPU, "fp32")
+    image = torch.from_numpy(inputs["source"]).permute(2, 0, 1)[None].float() / 255
+    mode = "relative_adapted"
+
+    def keypoints(prefix: str) -> Keypoints:
+        value, jacobian = (
+            torch.from_numpy(outputs[f"{prefix}/{part}"]) for part in ("keypoints", "jacobians")
+        )
+        return Keypoints(value.view(-1, *value.shape[-2:]), jacobian.view(-1, *jacobian.shape[-3:]))
+
+    driving, origin = keypoints(mode), keypoints("source")
+    source = network.encode(image)
+    for i in range(len(driving.value)):
+        motion = network.motion(source, driving[i : i + 1], origin)
+        prediction = network.decode(source, motion)[0, :, ::4, ::4].numpy()
+        assert np.abs(prediction - outputs[f"{mode}/prediction"][i]).max() < 1e-4
+        assert np.abs(motion.mask[0].numpy() - outputs[f"{mode}/mask"][i]).max() < 1e-4
+
+
+def test_later_changes_of_the_weights_go_unnoticed(model):
+    images = driving_images(64, 3)
+    network = inference.build(model, CPU, "fp32")
+    before = results(network, network.detect, images)["image"].clone()
+    with torch.no_grad():
+        for value in model.generator.parameters():
+            value.zero_()
+    assert torch.equal(results(network, network.detect, images)["image"], before)
+
+
+def test_precisions():
+    assert choose(CPU, "auto").precision == precisions(CPU)[0]
+    assert choose(CPU, "fp32").dtype == torch.float32
+    with pytest.raises(UserError) as caught:
+        choose(CPU, "fp16")
+    assert caught.value.kind == "device"
+    assert "auto, " in caught.value.hint
+
+
+def test_without_onednn_it_is_plain_pytorch(model, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    form = choose(CPU)
+    assert (form.dtype, form.prepacked, form.minimal) == (torch.float32, False, False)
+    assert_close(*compared(model, form, 64))
