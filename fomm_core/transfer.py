@@ -17,6 +17,8 @@ COMMON = {"turn": (0.25, 0.5), "scale": (0.12, 0.3), "stretch": (0.06, 0.14)}
 # Of each keypoint by itself, about the motion of them all.
 OWN_SHIFT = (0.12, 0.22)
 OWN = {"turn": (0.4, 0.8), "scale": (0.4, 0.8), "stretch": (0.4, 0.8)}
+# Another frame than the first has the sitter's pose if its distance from it is less than this share of the first's.
+CLEARLY = 2 / 3
 # Keypoints may leave the square, [-1, 1], by this much.
 OUTSIDE = 0.15
 # A keypoint moved by more than this is a change to be told of: 2 pixels of 256.
@@ -24,9 +26,15 @@ NOTICEABLE = 2 / 128
 
 
 def nearest_frame(track: MotionTrack, source_value: np.ndarray) -> int:
-    """The driving frame whose pose is nearest to the source's: keypoints centred, and scaled by their hull."""
-    distance = np.square(_normalised(track.value) - _normalised(source_value[None])).sum((1, 2))
-    return int(distance.argmin())
+    """The driving frame whose pose is nearest to the source's: keypoints centred, and scaled by their hull.
+
+    It is the first frame unless another is clearly nearer. Clips begin with a neutral look, and the animation then
+    begins with the painting; a frame of somebody speaking, taken for the sitter's closed mouth, deforms all others.
+    """
+    wrong = _normalised(track.value) - _normalised(source_value[None])
+    distance = np.sqrt(np.square(wrong).sum((1, 2)))
+    nearest = int(distance.argmin())
+    return nearest if distance[nearest] < CLEARLY * distance[0] else 0
 
 
 def transfer(

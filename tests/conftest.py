@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# As `python -m fomm_core` does: the tests share the processor with the processes that they start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

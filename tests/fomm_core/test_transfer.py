@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fomm_core import transfer as transferring
+from fomm_core.motion import MotionTrack
 from fomm_core.transfer import NOTICEABLE, OUTSIDE, hull_area, limited, nearest_frame, transfer
 from tests.fomm_core.toy_motion import JACOBIANS, KEYPOINTS, K, lively, tracks
 
@@ -83,6 +84,19 @@ def test_a_degenerate_hull_does_not_scale():
 def test_hull_area_of_a_square():
     assert hull_area(np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])) == pytest.approx(1)
     assert hull_area(np.array([[0.0, 0], [1, 0]])) == 0
+
+
+def test_the_first_frame_is_the_reference_unless_another_is_clearly_nearer():
+    face = np.array([[-0.3, -0.3], [0.3, -0.3], [0.3, 0.3], [-0.3, 0.3]], np.float32)
+    turned = face * [0.7, 1.0]
+
+    def reference(first: float, second: float) -> int:
+        poses = [face + share * (turned - face) for share in (first, second)]
+        track = MotionTrack(np.array(poses, np.float32), np.broadcast_to(np.eye(2), (2, 4, 2, 2)), 25.0)
+        return nearest_frame(track, face)
+
+    assert reference(0.5, 0.4) == 0
+    assert reference(0.5, 0.2) == 1
 
 
 def test_the_nearest_frame_is_that_of_the_same_pose():
