@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from . import __version__, job_folder, media, models, motion, protocol, regions, track_cache
+from . import __version__, job_folder, media, motion, protocol, regions, track_cache, warm
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
@@ -106,8 +106,8 @@ def detect(
     return track
 
 
-def run(request: protocol.Track, control: Control) -> protocol.Done:
-    """Detect a video's motion and save it. Raises `UserError` and `Cancelled`."""
+def run(request: protocol.Track, control: Control, load: warm.Load = warm.load) -> protocol.Done:
+    """Detect a video's motion, with an animator from `load`, and save it. Raises `UserError` and `Cancelled`."""
     began = time.monotonic()
     regions.parse_region(request.driving_region, "The driving region")
     target = Path(request.output)
@@ -118,7 +118,8 @@ def run(request: protocol.Track, control: Control) -> protocol.Done:
             f"Choose a file's name that ends in {motion.SUFFIX}.",
         )
     check_writable(target.parent)
-    animator = Animator(models.load(request.model, request.config), request.device)
+    # Keypoints are the same in any precision; in this one the model may be there already.
+    animator = load(request.model, request.config, request.device, "auto")
     control.check()
     track = detect(Path(request.video), animator, control, request.driving_region)
     control.check()

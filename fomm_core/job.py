@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import driving, job_folder, media, models, motion, protocol, regions, sitters
+from . import driving, job_folder, media, motion, protocol, regions, sitters, warm
 from .animator import Animator, Prediction
 from .canvas import Canvas
 from .control import Control
@@ -89,8 +89,11 @@ def check(job: Job) -> None:
     regions.parse_region(job.driving_region, "The driving region")
 
 
-def run(job: Job, control: Control) -> protocol.Done:
+def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Done:
     """Do the job; its events go to `control`. Returns the last of them, which the caller reports.
+
+    Args:
+        load: where its animator comes from.
 
     Raises:
         UserError: it cannot be done.
@@ -103,12 +106,10 @@ def run(job: Job, control: Control) -> protocol.Done:
     output = Path(job.output)
     job_folder.check_output(output)
     control.check()
-    model = models.load(job.model, job.config)
-    control.check()
-    animator = Animator(model, job.device, job.precision)
+    animator = load(job.model, job.config, job.device, job.precision)
     control.report(protocol.Progress(control.id, "model", 1, 1))
 
-    record = job_folder.record(job, model)
+    record = job_folder.record(job, animator.model)
     control.frames = kept = job_folder.complete_frames(output, record, job)
     scene = prepare(job, painting, animator, control, output if kept else None)
     canvases: list[Canvas] = []

@@ -115,6 +115,11 @@ class ListDevices:
 
 
 @dataclass(frozen=True)
+class FreeMemory:
+    """Let go of the model that is kept for the next job, once no job runs. Not answered."""
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """Stop whatever runs and exit."""
 
@@ -216,6 +221,7 @@ _TYPES = {
     "track": Track,
     "cancel": Cancel,
     "devices": ListDevices,
+    "free": FreeMemory,
     "shutdown": Shutdown,
     "hello": Hello,
     "device_list": Devices,

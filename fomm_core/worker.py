@@ -12,13 +12,22 @@ import sys
 import threading
 import traceback
 from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from . import __version__, protocol
 from .control import Cancelled, Control
 from .errors import in_words
 
+if TYPE_CHECKING:  # torch
+    from . import warm
+
 # How long a job may take to notice that it is to stop when nobody is there any more.
 GRACE = 5.0
+# Seconds without a job after which the model is let go.
+IDLE = 600.0
+# After a failure of these kinds the next job starts afresh.
+UNSOUND = ("out_of_memory", "device", "internal")
 
 
 class Worker:
@@ -31,11 +40,12 @@ class Worker:
         self._waiting: deque[protocol.Animate | protocol.Track] = deque()
         self._cancelled: set[str] = set()
         self._stopping = False
+        self._freeing = False
 
     def run(self) -> None:
         """Serve until the input ends or `shutdown` comes."""
         try:
-            from . import animator, job  # noqa: F401 - torch: takes seconds, and fails where it is missing
+            from . import animator, job, warm  # noqa: F401 - torch: takes seconds, and fails where it is missing
 
             devices = [protocol.Device(name, label) for name, label in animator.devices()]
         except Exception as error:  # a broken installation fails in as many ways as there are packages
@@ -45,8 +55,12 @@ class Worker:
             return
         self.report(protocol.Hello(protocol.PROTOCOL, __version__, devices))
         threading.Thread(target=self._read, args=(devices,), daemon=True).start()
-        while (request := self._next()) is not None:
-            self._do(request)
+        kept = warm.WarmModel()
+        while (request := self._next(kept.free)) is not None:
+            result = self._done(request, kept.load)
+            if isinstance(result, protocol.Error) and result.kind in UNSOUND:
+                kept.free()
+            self.report(result)
 
     def report(self, event: object) -> None:
         """Send an event; if nobody listens any more, stop."""
@@ -57,11 +71,22 @@ class Worker:
         except OSError:
             self._stop()
 
-    def _next(self) -> protocol.Animate | protocol.Track | None:
-        """The next job, when there is one; None when it is time to go."""
+    def _next(self, free: Callable[[], None]) -> protocol.Animate | protocol.Track | None:
+        """The next job, when there is one; None when it is time to go.
+
+        Until then `free` is called when somebody asks for it, and when there has been no job for a while.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._stopping)
-            return None if self._stopping else self._waiting.popleft()
+            while not self._stopping:
+                called = self._changed.wait_for(
+                    lambda: self._waiting or self._freeing or self._stopping, timeout=IDLE
+                )
+                if self._freeing or not called:
+                    self._freeing = False
+                    free()
+                elif not self._stopping:
+                    return self._waiting.popleft()
+        return None
 
     def _stop(self) -> None:
         with self._changed:
@@ -81,6 +106,10 @@ class Worker:
                 break
             elif isinstance(request, protocol.ListDevices):
                 self.report(protocol.Devices(devices))
+            elif isinstance(request, protocol.FreeMemory):
+                with self._changed:
+                    self._freeing = True
+                    self._changed.notify()
             elif isinstance(request, protocol.Animate | protocol.Track):
                 with self._changed:
                     self._cancelled.discard(request.id)  # what was cancelled is an earlier job of that name
@@ -104,7 +133,8 @@ class Worker:
         for _ in waiting:  # one that runs answers when it has stopped
             self.report(protocol.Cancelled(id))
 
-    def _do(self, request: protocol.Animate | protocol.Track) -> None:
+    def _done(self, request: protocol.Animate | protocol.Track, load: warm.Load) -> object:
+        """Do a job; returns its last event."""
         from . import driving, job
 
         def stop() -> bool:
@@ -113,17 +143,15 @@ class Worker:
         control = Control(request.id, self.report, stop)
         try:
             if isinstance(request, protocol.Animate):
-                result = job.run(request.job, control)
-            else:
-                result = driving.run(request, control)
+                return job.run(request.job, control, load)
+            return driving.run(request, control, load)
         except Cancelled:
-            result = protocol.Cancelled(request.id, control.frames)
+            return protocol.Cancelled(request.id, control.frames)
         except Exception as error:  # a fault of ours must not take the other jobs along
             failure = in_words(error)
             if failure is not error:
                 traceback.print_exc()
-            result = protocol.Error(request.id, failure.kind, failure.sentence, failure.hint)
-        self.report(result)
+            return protocol.Error(request.id, failure.kind, failure.sentence, failure.hint)
 
 
 def main() -> int:

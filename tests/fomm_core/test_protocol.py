@@ -38,8 +38,8 @@ def instances(cls: type) -> st.SearchStrategy:
 
 
 MESSAGES = [
-    protocol.Animate, protocol.Track, protocol.Cancel, protocol.ListDevices, protocol.Shutdown,
-    protocol.Hello, protocol.Devices, protocol.Started, protocol.Progress, protocol.Frame,
+    protocol.Animate, protocol.Track, protocol.Cancel, protocol.ListDevices, protocol.FreeMemory,
+    protocol.Shutdown, protocol.Hello, protocol.Devices, protocol.Started, protocol.Progress, protocol.Frame,
     protocol.Warning, protocol.Done, protocol.Cancelled, protocol.Error,
 ]  # fmt: skip
 

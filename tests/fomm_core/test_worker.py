@@ -293,7 +293,7 @@ def test_a_package_that_is_missed_late_is_a_runtime_error_too(monkeypatch, reque
     """scikit-image, say, is loaded when the first face is looked for."""
     from fomm_core import job
 
-    def missing(request, control):
+    def missing(request, control, load):
         raise ModuleNotFoundError("No module named 'skimage'", name="skimage")
 
     monkeypatch.setattr(job, "run", missing)
@@ -306,7 +306,7 @@ def test_a_fault_of_ours_is_told_and_the_next_job_runs(monkeypatch, request_of, 
     faults = iter([KeyError("frame\nnumber"), None])
     done = protocol.Done("b", "p", 1, 25.0, 0.1)
 
-    def run(request, control):
+    def run(request, control, load):
         if fault := next(faults):
             raise fault
         return done
