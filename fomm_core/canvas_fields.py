@@ -7,7 +7,7 @@ applies it to the painting's pixels.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,9 +30,15 @@ SUPPORT_SIDE = 32
 MATCH_SIDE, MATCH_REACH = 64, 12
 # A place counts as hidden by how much less the painting shows it than it does at rest, softened by this much.
 TRUST = 0.1
+# Doubt up to the first number hides nothing, or the prediction's softness would lie over all that moves; from the
+# second on, the prediction is all there is.
+DOUBT = (0.2, 0.8)
 # The light that the prediction adds is smoothed over this many pixels of MATCH_SIDE to either side, and bounded
 # softly to this much of 255: a weak generator's errors are larger than what light does to a face.
 LIGHT_REACH, LIGHT_LIMIT = 2, 40.0
+
+
+T = TypeVar("T", np.ndarray, Tensor)
 
 
 class Fields(NamedTuple):
@@ -94,7 +100,9 @@ class Sitter:
         A model distrusts some places, such as eyes, in stillness too, where the painting shows all there is:
         only what it trusts less than at rest is hidden.
         """
-        return 1 - ((occlusion + TRUST) / (_moved(self._trust, motion) + TRUST)).clamp(max=1)
+        doubt = 1 - (occlusion + TRUST) / (_moved(self._trust, motion) + TRUST)
+        low, high = DOUBT
+        return _smoothstep((doubt - low) / (high - low))
 
     def _light(self, small: Tensor, motion: Tensor) -> Tensor:
         """1x3xhxw, of 255: how the prediction's low frequencies change beyond being moved."""
@@ -147,7 +155,7 @@ def _fade(side: int) -> Tensor:
     return torch.from_numpy(np.outer(ramp, ramp))
 
 
-def _smoothstep(value: np.ndarray) -> np.ndarray:
+def _smoothstep(value: T) -> T:
     value = value.clip(0, 1)
     return value * value * (3 - 2 * value)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # As `python -m fomm_core` does: the tests share the processor with the processes that they start.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 ROOT = Path(__file__).resolve().parents[1]
 
