@@ -256,7 +256,15 @@ def model_of(name: str) -> Model:
 
 
 def with_random_weights(model: Model, seed: int = 0) -> Model:
-    """The model, changed: signals keep their size through it, so that its pictures show every part of it."""
+    """The model, changed: its pictures show every part of it."""
+    randomize(model, seed)
+    with torch.no_grad():
+        model.generator.final.weight.mul_(0.3)  # a painting's contrast, not black and white alone
+    return model
+
+
+def randomize(model: Model, seed: int) -> None:
+    """Give all layers random weights and statistics under which signals keep their size."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for network in (model.generator, model.kp_detector):
@@ -268,8 +276,6 @@ def with_random_weights(model: Model, seed: int = 0) -> Model:
                 elif value.is_floating_point() and not name.endswith("down.weight"):
                     inputs = value[0].numel() if value.ndim > 1 else 25
                     value.normal_(1.0 if "norm" in name else 0.0, inputs**-0.5, generator=generator)
-        model.generator.final.weight.mul_(0.3)  # a painting's contrast, not black and white alone
-    return model
 
 
 def driving_images(size: int, count: int) -> torch.Tensor:

@@ -12,15 +12,25 @@ BUNDLED = PACKAGE / "weights"
 
 def user_folder() -> Path:
     """Where imported models are kept: `VANGOGH_MODELS`, or the user's data folder of this system."""
-    if chosen := os.environ.get("VANGOGH_MODELS"):
+    return own_folder("models", "VANGOGH_MODELS", "Application Support", "XDG_DATA_HOME", ".local/share")
+
+
+def own_folder(name: str, variable: str, mac: str, xdg: str, otherwise: str) -> Path:
+    """The folder that an environment variable names, or `name` among what this system keeps for the user.
+
+    Args:
+        mac: the folder in ~/Library.
+        xdg, otherwise: the variable of the XDG base directories, and the folder in ~ where it is not set.
+    """
+    if chosen := os.environ.get(variable):
         return Path(chosen)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = Path.home() / "Library" / mac
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return base / "vangogh_says_hello" / "models"
+        base = Path(os.environ.get(xdg, Path.home() / otherwise))
+    return base / "vangogh_says_hello" / name
 
 
 def registered() -> dict[str, Path]:

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 from .errors import UserError
 from .motion import SUFFIX, MotionTrack
+from .registry import own_folder
 
 # Of all tracks together, in bytes: some thousand clips. The ones that were not used for longest go first.
 LARGEST = 64 * 2**20
@@ -24,15 +24,7 @@ _ENTRY = re.compile(r"\.?[0-9a-f]{64}.*\.npz")
 
 def folder() -> Path:
     """Where tracks are kept: `VANGOGH_CACHE`, or the user's cache folder of this system."""
-    if chosen := os.environ.get("VANGOGH_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "vangogh_says_hello" / "tracks"
+    return own_folder("tracks", "VANGOGH_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
 
 
 def name_of(**settings: object) -> str:

@@ -24,6 +24,7 @@ from hypothesis import settings
 from PIL import Image
 
 from fomm_core import job, models, protocol
+from fomm_core.bench import randomize
 from fomm_core.control import Control
 from fomm_core.models import Model
 from tests.fomm_core.job_output import pixels
@@ -91,17 +92,8 @@ def config() -> dict:
 
 def _lively(model: Model) -> Model:
     """Random weights under which keypoints differ, move and turn, and the mask is not flat."""
-    generator = torch.Generator().manual_seed(7)
+    randomize(model, 7)
     with torch.no_grad():
-        for network in (model.generator, model.kp_detector):
-            for name, value in network.state_dict().items():
-                if name.endswith("running_var"):
-                    value.uniform_(0.5, 1.5, generator=generator)
-                elif name.endswith("running_mean"):
-                    value.normal_(0, 0.2, generator=generator)
-                elif value.is_floating_point() and not name.endswith("down.weight"):
-                    fan = value[0].numel() if value.ndim > 1 else 25
-                    value.normal_(1.0 if "norm" in name else 0.0, fan**-0.5, generator=generator)
         model.kp_detector.kp.weight.mul_(2)
         model.kp_detector.jacobian.weight.mul_(0.5)
         model.kp_detector.jacobian.bias.copy_(torch.eye(2).flatten().repeat(10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -257,7 +258,7 @@ def test_a_stopped_detection_is_not_kept(clip, animator, events, track_cache_fol
 def test_where_the_users_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("VANGOGH_CACHE")
     for system, variable in (("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")):
-        monkeypatch.setattr(track_cache.sys, "platform", system)
+        monkeypatch.setattr(sys, "platform", system)
         monkeypatch.setenv(variable, str(tmp_path))
         assert track_cache.folder() == tmp_path / "vangogh_says_hello" / "tracks"
 
