@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import inference
+from . import inference, lanes
 from .errors import UserError
 from .inference import Network
 from .models import Model
 from .network import DenseMotion, Keypoints, Source
 
-# One at a time on the CPU, so that a cancelled job stops after the frame at hand.
+# One at a time on the CPU, where several are under way at once (see `lanes`).
 BATCH = {"cuda": 16, "mps": 4, "cpu": 1}
+# Sources that are kept, with all that was worked out for them: the next clip for a painting begins sooner.
+KNOWN = 4
 
 Result = TypeVar("Result")
 
@@ -77,6 +80,8 @@ class Animator:
         self.device = pick_device(device)
         self.frame_size = model.frame_size
         self.batch_size = BATCH[self.device.type]
+        # Batches under way besides the one that is waited for: on a GPU one, so that it has work meanwhile.
+        self._ahead = lanes.count() if self.device.type == "cpu" else 1
         try:
             self._network: Network = inference.build(model, self.device, precision)
         except (RuntimeError, MemoryError) as error:
@@ -85,25 +90,35 @@ class Animator:
             raise self._too_little_memory() from error
         self._source: Source | None = None
         self._origin: Keypoints | None = None
+        self._known: dict[bytes, tuple] = {}  # pictures, and what is known of them as sources
 
     def beside(self) -> Animator:
-        """Another animator, for another source, that shares the network with this one."""
+        """Another animator, for another source, that shares the network and all known sources with this one."""
         other = copy.copy(self)
         other._source = other._origin = None
         return other
 
     def detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32."""
-        found = list(self._in_batches(len(images), lambda i, j: self._detect(images[i:j])))
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        return tuple(np.concatenate(parts) for parts in zip(*self.detections(images), strict=True))
 
-    @torch.inference_mode()
+    def detections(self, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same for (S,S,3) images that come one after the other, batch by batch, in order."""
+        images = iter(images)
+        batches = iter(lambda: list(islice(images, self.batch_size)), [])
+        yield from self._in_batches(((np.stack(batch),) for batch in batches), self._detect)
+
     def set_source(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make the (S,S,3) uint8 `image` the source; returns its keypoints (K,2) and Jacobians (K,2,2)."""
-        value, jacobian = self.detect(image[None])
-        self._origin = self._keypoints(value, jacobian)
-        self._source = next(self._in_batches(1, lambda i, j: self._network.encode(self._tensor(image[None]))))
-        return value[0], jacobian[0]
+        key = image.tobytes()
+        if key not in self._known:
+            value, jacobian = self.detect(image[None])
+            (source,) = self._in_batches([(image[None],)], self._encode)
+            while len(self._known) >= KNOWN:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = (value, jacobian), self._keypoints(value, jacobian), source
+        found, self._origin, self._source = self._known[key]
+        return found[0][0], found[1][0]
 
     def animate(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[Prediction]:
         """Predictions for driving keypoints (N,K,2) and Jacobians (N,K,2,2), batch by batch, in order.
@@ -113,7 +128,7 @@ class Animator:
         """
         if self._source is None:
             raise RuntimeError("animate() before set_source()")
-        yield from self._in_batches(len(value), lambda i, j: self._predict(value[i:j], jacobian[i:j]))
+        yield from self._in_batches(self._batches(value, jacobian), self._predict)
 
     def still(self) -> Prediction:
         """The prediction of one frame, without the first axis, for no motion: the driving pose is the source's."""
@@ -130,28 +145,36 @@ class Animator:
         """
         if self._source is None:
             raise RuntimeError("masks() before set_source()")
-        yield from self._in_batches(len(value), lambda i, j: self._masks(value[i:j], jacobian[i:j]))
+        yield from self._in_batches(self._batches(value, jacobian), self._masks)
 
-    def _in_batches(self, count: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
-        """`run(start, stop)` over `count` items; where memory runs out, on half as many at once."""
-        done = 0
-        while done < count:
-            stop = min(count, done + self.batch_size)
-            try:
-                result = run(done, stop)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                result = None
-            if result is None:  # outside the handler: the exception holds the failed batch's memory
-                if self.batch_size == 1:
-                    raise self._too_little_memory()
-                self.batch_size = max(1, min(self.batch_size, count) // 2)
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                continue
-            yield result
-            done = stop
+    def _batches(self, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """The arrays, equally long, cut into batches."""
+        start = 0
+        while start < len(arrays[0]):
+            stop = start + self.batch_size  # which may change meanwhile
+            yield tuple(array[start:stop] for array in arrays)
+            start = stop
+
+    def _in_batches(
+        self, batches: Iterable[tuple[np.ndarray, ...]], run: Callable[..., Result]
+    ) -> Iterator[Result]:
+        """`run` of each batch; where memory runs out, of as many smaller ones as it takes."""
+        for results in lanes.in_order(lambda batch: self._run(batch, run), batches, self._ahead):
+            yield from results
+
+    def _run(self, batch: tuple[np.ndarray, ...], run: Callable[..., Result]) -> list[Result]:
+        try:
+            return [run(*batch)]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Outside the handler: the exception holds the failed batch's memory.
+        if len(batch[0]) == 1:
+            raise self._too_little_memory()
+        self.batch_size = min(self.batch_size, len(batch[0]) // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return [result for part in self._batches(*batch) for result in self._run(part, run)]
 
     def _too_little_memory(self) -> UserError:
         return UserError(
@@ -159,6 +182,10 @@ class Animator:
             f"There is not enough memory on {self.device} to animate with {self.model.name}.",
             "Close other programs, or choose another device.",
         )
+
+    @torch.inference_mode()
+    def _encode(self, images: np.ndarray) -> Source:
+        return self._network.encode(self._tensor(images))
 
     @torch.inference_mode()
     def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from . import __version__, job_folder, media, motion, protocol, regions, track_cache, warm
+from . import __version__, job_folder, lanes, media, motion, protocol, regions, track_cache, warm
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
@@ -148,36 +148,32 @@ def _detected(
     probes: list[Probe] = []
     warnings: list[str] = []
     values, jacobians, thumbnails = [], [], []
-    batch: list[np.ndarray] = []
     began = time.monotonic()
 
     def warn(sentence: str) -> None:
         warnings.append(sentence)
         control.warn(sentence)
 
-    def flush() -> None:
-        value, jacobian = animator.detect(np.stack(batch))
-        values.append(value)
-        jacobians.append(jacobian)
-        batch.clear()
-        control.progress("motion", sum(map(len, values)), reader.estimate, began)
-
-    with contextlib.closing(iter(reader)) as frames:
+    def pictures(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """What the model sees of each: one fixed crop for the clip, so that the head's motion stays motion."""
+        nonlocal region, probes
         for frame in frames:
             control.check()
-            if region is None:  # one fixed crop for the clip, so that the head's motion stays motion
+            if region is None:
                 what = f"the driving video {reader.path.name}"
                 region = regions.given(frame, region_text, what)
-                if region is None:
-                    probes = _probes(reader, start, control)
-                    region = region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
+            if region is None:
+                probes = _probes(reader, control)
+                region = region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
             picture = regions.crop(frame, region)
             thumbnails.append(_thumbnail(picture))
-            batch.append(resized(picture, animator.frame_size, antialias=region_text != "full"))
-            if len(batch) >= animator.batch_size:
-                flush()
-    if batch:
-        flush()
+            yield resized(picture, animator.frame_size, antialias=region_text != "full")
+
+    with contextlib.closing(iter(reader)) as frames:
+        for value, jacobian in animator.detections(pictures(frames)):
+            values.append(value)
+            jacobians.append(jacobian)
+            control.progress("motion", sum(map(len, values)), reader.estimate, began)
     for sentence in oddities(np.stack(thumbnails), reader.fps, probes, start):
         warn(f"The driving video {reader.path.name} {sentence}")
     provenance = {
@@ -248,28 +244,30 @@ def _path(probes: Sequence[Probe]) -> Region | None:
     return Region(left + (across - side) // 2, top + (down - side) // 2, side, side)
 
 
-def _probes(reader: media.VideoReader, start: float, control: Control) -> list[Probe]:
+def _probes(reader: media.VideoReader, control: Control) -> list[Probe]:
     """Looks at the clip: a few where they agree, more where a face is missing or moves about."""
     shares = set(np.linspace(0, 0.98, FEW))
-    few = _look(reader, start, shares, control)
+    few = _look(reader, shares, control)
     faces = [probe.face for probe in few]
     if all(faces) and _path(few).w < ALIKE * min(face.w for face in faces):
         return few
-    between = _look(reader, start, set(np.linspace(0, 0.98, MORE)) - shares, control)
+    between = _look(reader, set(np.linspace(0, 0.98, MORE)) - shares, control)
     return sorted(few + between, key=lambda probe: probe.seconds)
 
 
-def _look(reader: media.VideoReader, start: float, shares: set[float], control: Control) -> list[Probe]:
+def _look(reader: media.VideoReader, shares: set[float], control: Control) -> list[Probe]:
     """The face at each of those shares of the clip's length."""
     length = reader.estimate / reader.fps or UNKNOWN_LENGTH
-    found = []
-    for seconds in sorted(share * length for share in shares):
+
+    def look(share: float) -> list[Probe]:
         control.check()
-        there = media.VideoReader(reader.path, start + seconds)
         # The file may be shorter than it says.
-        with contextlib.suppress(UserError), contextlib.closing(iter(there)) as frames:
-            found.extend(Probe(seconds, regions.find_face(frame)) for frame in islice(frames, 1))
-    return found
+        with contextlib.suppress(UserError), contextlib.closing(iter(reader.later(share * length))) as frames:
+            return [Probe(share * length, regions.find_face(frame)) for frame in islice(frames, 1)]
+        return []
+
+    found = lanes.in_order(look, sorted(shares), len(shares))
+    return [probe for probes in found for probe in probes]
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:

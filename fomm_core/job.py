@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import driving, job_folder, media, motion, protocol, regions, sitters, warm
+from . import driving, job_folder, lanes, media, motion, protocol, regions, sitters, warm
 from .animator import Animator, Prediction
 from .canvas import Canvas
 from .control import Control
@@ -19,6 +19,9 @@ from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
 from .sitters import Sitter
+
+# At most so much of frames that are being painted, besides one.
+HELD_BYTES = 100_000_000
 
 
 class Scene(NamedTuple):
@@ -198,15 +201,20 @@ def _frames(
     painting: np.ndarray, scene: Scene, canvases: list[Canvas], kept: int, control: Control
 ) -> Iterator[np.ndarray]:
     """The frames after the first `kept`, one at a time, each with all sitters in it."""
-    predictions = [_predictions(sitter, kept) for sitter in scene.sitters]
-    for number, seen in enumerate(zip(*predictions, strict=True), kept):
-        control.check()
+
+    def painted(seen: tuple[int, tuple[Prediction, ...]]) -> np.ndarray:
+        number, predictions = seen
         if scene.plain:
-            yield seen[0].image
-            continue
+            return predictions[0].image
         frame = painting.copy()
-        for canvas, sitter, prediction in zip(canvases, scene.sitters, seen, strict=True):
+        for canvas, sitter, prediction in zip(canvases, scene.sitters, predictions, strict=True):
             canvas.paint(frame, *prediction, sitter.value[number])
+        return frame
+
+    predictions = zip(*(_predictions(sitter, kept) for sitter in scene.sitters), strict=True)
+    ahead = min(lanes.count(), HELD_BYTES // painting.nbytes)
+    for frame in lanes.in_order(painted, enumerate(predictions, kept), ahead):
+        control.check()
         yield frame
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import tempfile
@@ -48,19 +49,25 @@ class VideoReader:
         )
         length = max(0.0, min(seconds, end or seconds) - start)
         self.estimate = round(length * self.fps)
-        self._cut = [
-            *(["-ss", f"{start:.6f}"] if start else []),
-            *(["-t", f"{end - start:.6f}"] if end else []),
-        ]
+        self._start, self._end = start, end
+
+    def later(self, seconds: float) -> VideoReader:
+        """The same video from so many seconds after this one's start on. Its estimate is still the whole's."""
+        other = copy.copy(self)
+        other._start += seconds
+        return other
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Decode from the start. A broken tail ends the video early; raises `UserError` if no frame is whole."""
         # PPM carries each frame's size, whatever rotation and pixel shape made of it.
+        cut = ["-ss", f"{self._start:.6f}"] if self._start else []
+        if self._end:
+            cut += ["-t", f"{self._end - self._start:.6f}"]
         filters = f"fps={self.fps},scale='max(1,round(iw*sar))':ih"
         count = 0
         with tempfile.TemporaryFile() as log:
             process = ffmpeg.start(
-                "-v", "error", *self._cut, *ffmpeg.file_input(self.path), "-map", "0:v:0", "-vf", filters,
+                "-v", "error", *cut, *ffmpeg.file_input(self.path), "-map", "0:v:0", "-vf", filters,
                 "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-",
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip

@@ -66,7 +66,7 @@ class KeypointDetector(nn.Module):
             # Training starts from the identity: every part moves by translation alone.
             nn.init.zeros_(self.jacobian.weight)
             with torch.no_grad():
-                self.jacobian.bias.copy_(torch.eye(2).flatten().repeat(maps))
+                self.jacobian.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 1.0] * maps))
         self.temperature = temperature
         self.down = AntiAliasedDown(num_channels, scale_factor) if scale_factor != 1 else nn.Identity()
 

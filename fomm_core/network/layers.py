@@ -134,7 +134,9 @@ class AntiAliasedDown(nn.Module):
         sigma = (1 / scale - 1) / 2
         radius = round(sigma * 4)
         self.padding = radius
-        line = torch.exp(-0.5 * ((torch.arange(2 * radius + 1) - radius) / sigma).square())
+        # Even for a model that is built without memory: arithmetic there loads PyTorch's compiler, a second.
+        place = torch.arange(2 * radius + 1, device="cpu")
+        line = torch.exp(-0.5 * ((place - radius) / sigma).square())
         kernel = torch.outer(line, line)
         self.register_buffer("weight", (kernel / kernel.sum()).repeat(channels, 1, 1, 1))
 

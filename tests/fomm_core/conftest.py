@@ -24,7 +24,7 @@ from hypothesis import settings
 from PIL import Image
 
 from fomm_core import job, models, protocol
-from fomm_core.bench import randomize
+from fomm_core.bench.weights import randomize
 from fomm_core.control import Control
 from fomm_core.models import Model
 from tests.fomm_core.job_output import pixels

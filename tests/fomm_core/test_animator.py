@@ -162,7 +162,7 @@ def test_out_of_memory_for_one_frame_is_said(case, animator, motion, monkeypatch
     with pytest.raises(UserError) as caught:
         everything(animator, motion)
     assert caught.value.kind == "out_of_memory"
-    assert tried == [4, 2, 1]
+    assert {4, 2, 1} <= set(tried), "the batch after it may be under way, too"
 
 
 def test_out_of_memory_for_the_model_is_said(model, monkeypatch):

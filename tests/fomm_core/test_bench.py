@@ -3,14 +3,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 
-from fomm_core import baseline, bench, cli, models
-from fomm_core.bench import Measure, Settings
+from fomm_core import baseline, bench, cli, models, protocol
+from fomm_core.bench import Measure, Settings, jobs, network, weights
 from fomm_core.errors import UserError
 from fomm_core.media import VideoReader
 from fomm_core.network import Keypoints
@@ -36,7 +37,7 @@ def test_without_a_baseline_there_is_no_ratio():
 @torch.inference_mode()
 def test_the_baseline_computes_what_the_plain_networks_do(model):
     """And all that the authors' code returns beside."""
-    images = bench.driving_images(64, 2)
+    images = network.driving_images(64, 2)
     loop = baseline.PublishedLoop(model, torch.device("cpu"))
     origin, driving = model.kp_detector(images[:1]), model.kp_detector(images[1:])
     prediction, motion = model.generator(images[:1], driving, origin)
@@ -72,7 +73,7 @@ def test_network(model_file, capsys):
     assert bench.main(settings(model_file, baseline=True), as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert [measure["name"].strip() for measure in found["measures"]] == [
-        "network", "keypoints", "dense motion", "decoder",
+        "network", "keypoints, alone", "dense motion, alone", "decoder, alone",
     ]  # fmt: skip
     whole = found["measures"][0]
     assert whole["ours"]["median"] > 0
@@ -98,10 +99,10 @@ def test_the_table_shows_every_measure(model_file, capsys):
 
 
 def test_a_configuration_is_measured_with_random_weights():
-    model = bench.model_of("starter" if "starter" not in models.registered() else "bair-256")
+    model = weights.model_of("starter" if "starter" not in models.registered() else "bair-256")
     assert isinstance(model, models.Model)
     with pytest.raises(UserError) as caught:
-        bench.model_of("vox-257")
+        weights.model_of("vox-257")
     assert "vox-256" in caught.value.hint
 
 
@@ -113,10 +114,10 @@ def test_jobs_run_in_turn(model_file, clip, painting, monkeypatch, tmp_path):
         ran.append(arguments)
         return float(len(ran)), 100.0 * len(ran)
 
-    monkeypatch.setattr(bench, "_process", process)
+    monkeypatch.setattr(jobs, "_process", process)
     video = clip(6)
     chosen = settings(model_file, painting=painting, video=video, what=("job", "memory"), baseline=True)
-    found = bench.jobs(chosen, tmp_path)
+    found = jobs.measure_jobs(chosen, tmp_path)
     assert [measure.ours for measure in found] == [[1.0, 3.0], [100.0, 300.0]]
     assert [measure.baseline for measure in found] == [[2.0, 4.0], [200.0, 400.0]]
     job = cli.parser().parse_args(ran[0][2:])
@@ -127,17 +128,17 @@ def test_jobs_run_in_turn(model_file, clip, painting, monkeypatch, tmp_path):
 
 def test_a_short_video_is_repeated(clip, tmp_path):
     video = clip(10)
-    assert bench._long_enough(video, 9, tmp_path) == (video, 8.5 / 25)
-    repeated, end = bench._long_enough(video, 25, tmp_path)
+    assert jobs._long_enough(video, 9, tmp_path) == (video, 8.5 / 25)
+    repeated, end = jobs._long_enough(video, 25, tmp_path)
     assert len(list(VideoReader(repeated, 0, end))) == 25
 
 
 def test_a_process_is_measured():
-    seconds, megabytes = bench._process(["-c", "import time; x = bytearray(200_000_000); time.sleep(0.3)"])
+    seconds, megabytes = jobs._process(["-c", "import time; x = bytearray(200_000_000); time.sleep(0.3)"])
     assert seconds > 0.3
     assert 200 < megabytes < 400
     with pytest.raises(UserError, match="no luck"):
-        bench._process(["-c", "raise SystemExit('no luck')"])
+        jobs._process(["-c", "raise SystemExit('no luck')"])
 
 
 @pytest.mark.parametrize("changes", [{"frames": 0}, {"rounds": 0}])
@@ -145,3 +146,30 @@ def test_nothing_cannot_be_measured(changes, model_file):
     with pytest.raises(UserError) as caught:
         bench.run(settings(model_file, **changes))
     assert caught.value.kind == "arguments"
+
+
+def test_first_frames(model_file, painting, clip, tmp_path):
+    chosen = settings(model_file, painting=painting, video=clip(6), frames=4, rounds=1, what=("first",))
+    found = bench.run(chosen)["measures"]
+    cold, warm, known = (measure["ours"]["median"] for measure in found)
+    assert cold > warm > 0, "only one of them starts a process"
+    assert cold > known > 0
+
+
+def test_a_failed_first_frame_is_said(model_file, painting, clip, tmp_path):
+    video = clip(6)
+    painting.write_bytes(b"no picture")
+    with jobs._Worker() as worker, pytest.raises(UserError) as caught:
+        worker.first_frame(
+            protocol.Job(str(painting), str(video), str(tmp_path / "out"), model=str(model_file))
+        )
+    assert caught.value.kind == "image"
+
+
+def test_a_measured_job_finds_no_track_of_an_earlier_one(monkeypatch):
+    monkeypatch.setenv("VANGOGH_CACHE", "the user's")
+    with jobs._no_tracks_kept():
+        first = os.environ["VANGOGH_CACHE"]
+    with jobs._no_tracks_kept():
+        assert os.environ["VANGOGH_CACHE"] not in (first, "the user's")
+    assert os.environ["VANGOGH_CACHE"] == "the user's"

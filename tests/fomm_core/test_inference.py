@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fomm_core import inference, models
-from fomm_core.bench import driving_images, with_random_weights
+from fomm_core.bench.network import driving_images
+from fomm_core.bench.weights import with_random_weights
 from fomm_core.errors import UserError
 from fomm_core.inference.form import Form, choose, precisions
 from fomm_core.network import Keypoints

@@ -7,13 +7,15 @@ import io
 import os
 import queue
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import weakref
 
 import pytest
 
-from fomm_core import inference, job, models, protocol, warm, worker
+from fomm_core import animator, inference, job, models, protocol, warm, worker
 from fomm_core.errors import UserError
 from tests.fomm_core.job_output import pixels, same
 
@@ -62,6 +64,36 @@ def test_a_source_and_a_batch_size_are_a_jobs_own(kept, model_file, picture):
     assert second.batch_size != 7
     with pytest.raises(RuntimeError, match="before set_source"):
         second.still()
+
+
+def test_a_painting_of_before_is_not_encoded_again(kept, model_file, picture, monkeypatch):
+    encoded = []
+    first = kept.load(str(model_file), None, "cpu", "fp32")
+    plain = first._network.encode
+    monkeypatch.setattr(first._network, "encode", lambda image: encoded.append(image) or plain(image))
+    pictures = [picture(64, 64, i / 10) for i in range(animator.KNOWN + 1)]
+    found = first.set_source(pictures[0])
+    still = first.still()
+    again = kept.load(str(model_file), None, "cpu", "fp32")
+    assert same(found, again.set_source(pictures[0].copy()))
+    assert same(still, again.still())
+    assert len(encoded) == 1
+    for painting in pictures[1:]:
+        again.set_source(painting)
+    again.set_source(pictures[0])
+    assert len(encoded) == len(pictures) + 1, "few are kept"
+
+
+def test_a_model_is_loaded_without_the_compiler():
+    """That would take a second, and it is loaded by the first sum of tensors without memory."""
+    code = """
+import sys
+from fomm_core import warm
+warm.load("starter", None, "cpu", "auto")
+print("sympy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_another_model_device_or_precision_is_loaded(built, kept, model_file, tmp_path):
