@@ -9,17 +9,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import __version__, protocol
-from .control import Cancelled, Control
+from . import __version__, models_command, protocol
 from .errors import UserError, in_words
 from .protocol import Job
-
-INTERRUPTED = 130
+from .supervision import INTERRUPTED, supervised
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,16 +82,7 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--driving-region", default="auto", metavar="auto|full|X,Y,W,H")
     track.add_argument("--json", action="store_true", help="report progress as JSON lines")
 
-    models = commands.add_parser("models", help="The models there are; importing one.")
-    models.set_defaults(run=_models_list)
-    actions = models.add_subparsers(metavar="ACTION")
-    command("list", _models_list, "List the models.", actions)
-    importing = command("import", _models_import, "Import a published checkpoint (.pth.tar).", actions)
-    importing.add_argument("file", metavar="FILE", type=Path)
-    importing.add_argument("--config", required=True, metavar="NAME|FILE", help="its configuration")
-    importing.add_argument("--name", help="what to call it (default: the file's name)")
-    info = command("info", _models_info, "Say what a model is.", actions)
-    info.add_argument("model", metavar="NAME|FILE")
+    models_command.add(commands, command)
 
     _add_train(command("train", _train, "Train a model, on videos or on rendered clips with known motion."))
 
@@ -231,7 +219,7 @@ def _add_bench(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--precision", default="auto", choices=protocol.PRECISIONS)
     sub.add_argument("--frames", type=int, default=4, metavar="N", help="a round (default: %(default)s)")
     sub.add_argument("--rounds", type=int, default=7, metavar="N", help="default: %(default)s")
-    sub.add_argument("--what", nargs="+", default=["network"], choices=("network", "job", "memory"))
+    sub.add_argument("--what", nargs="+", default=["network"], choices=("network", "job", "memory", "first"))
     sub.add_argument(
         "--baseline", action="store_true", help="beside the published loop's way of working, in turns"
     )
@@ -244,7 +232,7 @@ def _animate(options: argparse.Namespace) -> int:
     request = _job(options)
     from . import job
 
-    done = _supervised(options.json, lambda control: job.run(request, control))
+    done = supervised(options.json, lambda control: job.run(request, control))
     if done is None:
         return INTERRUPTED
     if not options.json:
@@ -256,7 +244,7 @@ def _explain(options: argparse.Namespace) -> int:
     request = _job(options)
     from . import explain
 
-    done = _supervised(False, lambda control: explain.run(request, control, options.frame))
+    done = supervised(False, lambda control: explain.run(request, control, options.frame))
     if done is None:
         return INTERRUPTED
     print(f"Explained: {done.path}")
@@ -281,100 +269,11 @@ def _track(options: argparse.Namespace) -> int:
         options.device,
         options.driving_region,
     )
-    done = _supervised(options.json, lambda control: driving.run(request, control))
+    done = supervised(options.json, lambda control: driving.run(request, control))
     if done is None:
         return INTERRUPTED
     if not options.json:
         print(f"{done.frames} frames of motion: {done.path}")
-    return 0
-
-
-def _supervised(as_json: bool, run: Callable) -> protocol.Done | None:
-    """Run a job with its progress shown; None where it was interrupted."""
-    stop = []
-
-    # The first Ctrl-C lets what is under way become complete; the second does not wait.
-    def interrupted(*_) -> None:
-        if stop:
-            raise KeyboardInterrupt
-        stop.append(True)
-
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    report = _print_json if as_json else _Bars()
-    control = Control("cli", report, lambda: bool(stop))
-    try:
-        done = run(control)
-    except Cancelled:
-        if as_json:
-            _print_json(protocol.Cancelled("cli", control.frames))
-        return None
-    except Exception as error:
-        if as_json:
-            failure = in_words(error)
-            _print_json(protocol.Error("cli", failure.kind, failure.sentence, failure.hint))
-        raise
-    finally:
-        if not as_json:
-            report.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if as_json:
-        _print_json(done)
-    return done
-
-
-def _print_json(event: object) -> None:
-    print(protocol.encode(event), flush=True)
-
-
-class _Bars:
-    """Shows a job's progress on a terminal, one bar a stage; elsewhere only its warnings."""
-
-    LABELS = {"motion": "Reading the motion", "frames": "Painting"}
-
-    def __init__(self):
-        self._stage = self._bar = None
-
-    def __call__(self, event: object) -> None:
-        if isinstance(event, protocol.Warning):
-            print(event.sentence, file=sys.stderr)
-        if not isinstance(event, protocol.Progress) or event.stage not in self.LABELS:
-            return
-        if event.stage != self._stage:
-            from tqdm import tqdm
-
-            self.close()
-            label = self.LABELS[event.stage]
-            self._bar = tqdm(desc=label, initial=event.done, unit="frame", disable=None)
-            self._stage = event.stage
-        self._bar.total = event.total or None
-        self._bar.update(event.done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _models_list(options: argparse.Namespace) -> int:
-    from .registry import registered
-
-    for name, path in registered().items():
-        print(f"{name:24} {path.stat().st_size / 1e6:8.1f} MB  {path}")
-    return 0
-
-
-def _models_import(options: argparse.Namespace) -> int:
-    from . import models
-
-    print(f"Imported: {models.import_checkpoint(options.file, options.config, options.name)}")
-    return 0
-
-
-def _models_info(options: argparse.Namespace) -> int:
-    from . import models
-
-    for key, value in models.describe(options.model).items():
-        print(f"{key:16} {value}")
     return 0
 
 

@@ -14,6 +14,7 @@ KINDS = (
     "out_of_memory",
     "device",  # the chosen device is not there or failed
     "runtime",  # a package is missing, the Python does not work
+    "cancelled",  # by the user, who wanted it so
     "internal",  # a fault of ours
 )
 

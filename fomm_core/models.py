@@ -1,34 +1,32 @@
-"""Reading and writing models: safetensors of our own, published checkpoints safely.
+"""Reading and writing models: safetensors of our own, published checkpoints.
 
 A model file is safetensors with the tensors `generator.…` and `kp_detector.…` and, in its metadata, `config`
-(the configuration as JSON) and where it comes from. A published checkpoint is a pickle of state dicts; only
-`torch.load(weights_only=True)` ever reads it, which runs nothing that is in it.
+(the configuration as JSON) and where it comes from.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-import re
-import warnings
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 
+from . import catalogue, checkpoints
+from .checkpoints import PARTS
 from .errors import UserError
-from .files import refusal, replacing, sha256, writing
+from .files import replacing, sha256, writing
 from .network import Generator, KeypointDetector
-from .registry import BUNDLED, config_names, config_path, registered, user_folder
+from .registry import SUFFIX, config_names, config_path, registered
 
-PARTS = ("generator", "kp_detector")  # what animating needs of a checkpoint
-# How torch's restricted unpickler says that a file wants to call something.
-_FORBIDDEN = ("unsupported global", "trying to call reduce", "can only create new", "can only build")
-# How a file begins that torch.save of the torch 1.0 days wrote: a pickle of this number.
-_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_CHUNK = 4 << 20  # bytes that are written at once
 
 
 @dataclass
@@ -127,7 +125,7 @@ def load(name_or_file: str, config: str | None = None) -> Model:
             f"There is no model {name_or_file!r}.",
             f"Use a file, or one of: {', '.join(registered()) or 'none is installed'}.",
         )
-    if path.suffix == ".safetensors":
+    if path.suffix == SUFFIX:
         return _load_safetensors(path)
     if config is None:
         raise UserError(
@@ -135,11 +133,21 @@ def load(name_or_file: str, config: str | None = None) -> Model:
             f"{path.name} does not say which configuration it has.",
             f"Name it with --config: one of {', '.join(config_names())}, or a YAML file.",
         )
-    return _load_published(path, config)
+    return load_checkpoint(path, config, sha256(path))
 
 
-def save(path: Path, model: Model, metadata: dict[str, str], half: bool = False) -> None:
-    """Write `model` as safetensors (fp16 where `half`), complete or not at all. Raises `UserError`."""
+def save(
+    path: Path,
+    model: Model,
+    metadata: dict[str, str],
+    half: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write `model` as safetensors (fp16 where `half`), complete or not at all; `progress` as in `write`.
+
+    Raises:
+        UserError: the disk is full, or refuses.
+    """
     dtype = torch.float16 if half else torch.float32
     tensors = {}
     for part in PARTS:
@@ -147,42 +155,30 @@ def save(path: Path, model: Model, metadata: dict[str, str], half: bool = False)
             tensors[f"{part}.{key}"] = value.to(
                 dtype if value.is_floating_point() else value.dtype
             ).contiguous()
+    write(path, serialize(tensors, {**metadata, "config": json.dumps(model.config)}), progress)
+
+
+def write(path: Path, data: bytes, progress: Callable[[int, int], None] | None = None) -> None:
+    """Write a file, complete or not at all; `progress` is told the bytes written and their number.
+
+    Raises:
+        UserError: the disk is full, or refuses.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # safetensors writes for the owner alone
-        try:
-            save_file(tensors, temporary, {**metadata, "config": json.dumps(model.config)})
-            temporary.chmod(mode)
-        except SafetensorError as error:  # its words for a full disk or a folder that cannot be written
-            raise refusal(str(error)) from error
-
-
-def import_checkpoint(path: Path, config: str, name: str | None = None) -> Path:
-    """Convert a published checkpoint and register it. Returns the new file. Raises `UserError`."""
-    model = load(str(path), config)
-    name = name or re.sub(r"(-cpk)?(\.pth)?(\.tar)?$", "", path.name)
-    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
-        raise UserError(
-            "arguments",
-            f"{name!r} cannot name a model.",
-            "Use letters, digits, points, dashes and underscores.",
-        )
-    if (BUNDLED / f"{name}.safetensors").exists():
-        raise UserError(
-            "arguments", f"{name} is the name of the bundled model.", "Choose another with --name."
-        )
-    target = user_folder() / f"{name}.safetensors"
-    source = {key: value for key, value in model.metadata.items() if key.startswith("source")}
-    save(target, model, {**source, "name": name})
-    return target
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        for start in range(0, len(data), _CHUNK):
+            file.write(memoryview(data)[start : start + _CHUNK])
+            if progress:
+                progress(min(start + _CHUNK, len(data)), len(data))
+        file.flush()
+        os.fsync(file.fileno())  # a computer that loses its power must not keep the name without the content
 
 
 def describe(name_or_file: str) -> dict[str, str]:
     """What `models info` prints, without building the networks. Raises `UserError`."""
     path = registered().get(name_or_file, Path(name_or_file))
-    if not path.is_file() or path.suffix != ".safetensors":
+    if not path.is_file() or path.suffix != SUFFIX:
         raise UserError("model", f"{name_or_file!r} is no model file of ours.", "See `models list`.")
     with _open_safetensors(path) as file:
         metadata = file.metadata() or {}
@@ -242,11 +238,31 @@ def _open_safetensors(path: Path):
         ) from error
 
 
-def _load_published(path: Path, config: str) -> Model:
-    model = _build_unfilled(read_config(config), path.name)
-    states = _read_checkpoint(path)
+def load_checkpoint(path: Path, config: str | None, digest: str, file: BinaryIO | None = None) -> Model:
+    """A published checkpoint.
+
+    Args:
+        config: its configuration; none takes the first shipped one that fits.
+        digest: the file's SHA-256.
+        file: the file, opened, where somebody wants to see how it is read.
+
+    Raises:
+        UserError: it is none, or does not fit the configuration.
+    """
+    model = (
+        _build_unfilled(read_config(config), path.name) if config else None
+    )  # first: reading takes its time
+    states = checkpoints.read(path, file)
+    if model is None:
+        config = _fitting_config(states)
+        if config is None:
+            raise UserError(
+                "model",
+                f"{path.name} is a checkpoint of this model, but fits no configuration that was published.",
+                "Name the YAML file that it was trained by.",
+            )
+        model = _build_unfilled(read_config(config), path.name)
     _fill(model, states, path, config)
-    digest = sha256(path)
     model.metadata = {
         "source": path.name,
         "source_config": Path(config).stem,
@@ -256,57 +272,19 @@ def _load_published(path: Path, config: str) -> Model:
     return model
 
 
-def _read_checkpoint(path: Path) -> dict:
-    """The state dicts in a file of `torch.save`; nothing in the file is run. Raises `UserError`."""
-    again = "Download the checkpoint again from the authors' page."
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise UserError(
-            "model", f"{path} cannot be read: {error.strerror}.", "Check who may read it."
-        ) from error
-    if head.lstrip()[:1] == b"<":
-        raise UserError("model", f"{path.name} is a web page that a browser saved, not a checkpoint.", again)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # what torch has to say is said below
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged pickles fail in as many ways as there are bytes
-        words = str(error).lower()
-        if any(phrase in words for phrase in _FORBIDDEN):
-            raise UserError(
-                "model",
-                f"{path.name} holds something other than weights, which could be harmful; nothing in it was run.",
-                "Use only checkpoints from the authors' page.",
-            ) from error
-        if head[:2] == b"PK":
-            raise UserError("model", f"{path.name} is a zip archive without a checkpoint.", again) from error
-        if head.startswith(_MAGIC):  # it begins as a checkpoint does: the end is missing
-            raise UserError(
-                "model",
-                f"{path.name} is incomplete: it ends after {path.stat().st_size:,} bytes.",
-                again,
-            ) from error
-        raise UserError("model", f"{path.name} is no checkpoint, or it is damaged.", again) from error
-    if not isinstance(data, dict) or not all(isinstance(data.get(part), dict) for part in PARTS):
-        raise UserError(
-            "model",
-            f"{path.name} is a checkpoint, but of another network: it has no generator and keypoint detector.",
-            "Use a checkpoint of the First Order Motion Model.",
-        )
-    return {part: data[part] for part in PARTS}
-
-
 def _fill(model: Model, states: dict[str, dict], path: Path, config: str | None = None) -> None:
     """Load `states` strictly into `model`, after checking names, shapes and numbers."""
     for part in PARTS:
         network = getattr(model, part)
         expected = network.state_dict()
         if problem := _difference(expected, states[part]):
+            fitting = _fitting_config(states)
             raise UserError(
                 "model",
                 f"{path.name} does not fit the configuration {config or 'it carries'}: {part}.{problem}.",
-                _fitting_config(states, config),
+                f"It fits the configuration {fitting}."
+                if fitting
+                else "Use the configuration that belongs to it.",
             )
         for key, value in states[part].items():
             if not torch.isfinite(value).all():
@@ -332,11 +310,14 @@ def _difference(expected: dict, found: dict) -> str | None:
     return f"{min(extra)} is not expected" if extra else None
 
 
-def _fitting_config(states: dict[str, dict], tried: str | None) -> str:
-    """A hint that names a shipped configuration which does fit."""
-    for name in config_names():
-        if name != tried:
-            model = _build_unfilled(read_config(name), name)
-            if not any(_difference(getattr(model, p).state_dict(), states[p]) for p in PARTS):
-                return f"It fits --config {name}."
-    return "Use the configuration that belongs to it."
+def _fitting_config(states: dict[str, dict]) -> str | None:
+    """The first shipped configuration that these state dicts fit, those of the published models before ours.
+
+    For animating all that fit are the same.
+    """
+    published = [p.config for p in catalogue.PUBLISHED]
+    for name in dict.fromkeys((*published, *config_names())):
+        model = _build_unfilled(read_config(name), name)
+        if not any(_difference(getattr(model, part).state_dict(), states[part]) for part in PARTS):
+            return name
+    return None

@@ -90,21 +90,6 @@ def test_track_and_animate_by_it(arguments, clip, model_file, tmp_path, capsys, 
     assert cli.main(["track", str(clip(2)), "--output", track, *model, "--json"]) == 0
 
 
-def test_models(checkpoint, capsys, tmp_path):
-    assert (
-        cli.main(["models", "import", str(checkpoint[0]), "--config", str(checkpoint[1]), "--name", "mine"])
-        == 0
-    )
-    assert str(tmp_path / "models" / "mine.safetensors") in capsys.readouterr().out
-    for command in (["models"], ["models", "list"]):
-        assert cli.main(command) == 0
-        assert "mine " in capsys.readouterr().out
-    assert cli.main(["models", "info", "mine"]) == 0
-    assert "keypoints        10" in capsys.readouterr().out
-    assert cli.main(["models", "info", "nobody"]) == 1
-    assert "nobody" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -118,7 +103,7 @@ def test_models(checkpoint, capsys, tmp_path):
         ["animate", "p", "v", "--output", "o", "--region", "1,2"],
         ["animate", "p", "v", "--output", "o", "--fps", "nan"],
         ["track", "v", "--output", "o.txt"],
-        ["models", "import", "f"],
+        ["models", "import"],
     ],
 )
 def test_wrong_arguments_end_with_2(command, capsys, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import shutil
+import tarfile
 import zipfile
 
 import pytest
@@ -19,14 +19,6 @@ from safetensors.torch import save_file
 
 from fomm_core import models
 from fomm_core.errors import UserError
-
-
-@pytest.fixture(autouse=True)
-def user_folder(tmp_path, monkeypatch):
-    """Imported models go to a folder of the test's."""
-    folder = tmp_path / "user models"
-    monkeypatch.setenv("VANGOGH_MODELS", str(folder))
-    return folder
 
 
 def states(model) -> dict[str, torch.Tensor]:
@@ -44,7 +36,7 @@ def assert_equal(one, other) -> None:
 
 
 def refused(path, config=None) -> UserError:
-    """The error with which loading and importing the file end: a model error of one sentence."""
+    """The error with which loading the file ends: a model error of one sentence."""
     with pytest.raises(UserError) as caught:
         models.load(str(path), config)
     error = caught.value
@@ -52,35 +44,11 @@ def refused(path, config=None) -> UserError:
     assert "\n" not in str(error)
     assert error.sentence.endswith(".")
     assert error.hint
-    with pytest.raises(UserError) as again:
-        models.import_checkpoint(path, config)
-    assert again.value.sentence == error.sentence
-    assert not models.registered().keys() - {"starter"}
     return error
 
 
-def test_a_published_checkpoint_loads_and_imports(checkpoint, model, user_folder):
-    path, config = checkpoint
-    assert_equal(models.load(str(path), str(config)), model)
-    target = models.import_checkpoint(path, str(config))
-    assert target == user_folder / "tiny.safetensors"
-    imported = models.load("tiny")
-    assert_equal(imported, model)
-    assert imported.config == model.config
-    assert imported.metadata["source"] == "tiny-cpk.pth.tar"
-    assert imported.metadata["source_config"] == "tiny"
-    assert len(imported.metadata["source_sha256"]) == 64
-    assert imported.metadata["source_sha256"] != imported.metadata["sha256"]
-    assert [p.name for p in user_folder.iterdir()] == ["tiny.safetensors"]
-
-
-@pytest.mark.parametrize("name", ["tiny-vox", "tiny-mgif"])
-def test_the_reference_checkpoints_import(name, shared, user_folder):
-    path = shared / "reference" / f"{name}.pth.tar"
-    config = str(shared / "reference" / f"{name}.yaml")
-    target = models.import_checkpoint(path, config)
-    assert target.name == f"{name}.safetensors"
-    assert_equal(models.load(name), models.load(str(path), config))
+def test_a_published_checkpoint_loads(checkpoint, model):
+    assert_equal(models.load(str(checkpoint[0]), str(checkpoint[1])), model)
 
 
 def test_a_new_zip_checkpoint_loads_too(checkpoint, model, tmp_path):
@@ -90,15 +58,25 @@ def test_a_new_zip_checkpoint_loads_too(checkpoint, model, tmp_path):
     assert_equal(models.load(str(tmp_path / "new.pth"), str(checkpoint[1])), model)
 
 
-def test_info_says_what_a_model_is(checkpoint):
-    models.import_checkpoint(checkpoint[0], str(checkpoint[1]), "mine")
-    info = models.describe("mine")
-    assert info["keypoints"] == "10"
-    assert info["source"] == "tiny-cpk.pth.tar"
-    assert info["name"] == "mine"
+def test_info_says_what_a_model_is(model_file, checkpoint):
+    info = models.describe(str(model_file))
+    assert (info["keypoints"], info["name"], info["file"]) == ("10", "tiny", str(model_file))
     for wrong in ("nobody", str(checkpoint[0])):
         with pytest.raises(UserError):
             models.describe(wrong)
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(model, small_disk):
+    with pytest.raises(UserError) as caught:
+        models.save(small_disk / "model.safetensors", model, {})
+    assert caught.value.kind == "disk_full"
+    assert list(small_disk.iterdir()) == []
+
+
+def test_others_may_read_a_model(model, tmp_path):
+    models.save(tmp_path / "model.safetensors", model, {})
+    (tmp_path / "other.txt").touch()
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "other.txt").stat().st_mode
 
 
 def test_half_precision_is_read_back_as_single(model, tmp_path):
@@ -107,47 +85,6 @@ def test_half_precision_is_read_back_as_single(model, tmp_path):
     for key, value in states(half).items():
         assert value.dtype in (torch.float32, torch.int64)
         assert torch.allclose(value, states(model)[key], rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["../up", "a b", ".hidden", "a/b", "starter/"])
-def test_names_that_are_none(name, checkpoint):
-    with pytest.raises(UserError) as caught:
-        models.import_checkpoint(checkpoint[0], str(checkpoint[1]), name)
-    assert caught.value.kind == "arguments"
-
-
-def test_the_bundled_name_is_taken(checkpoint, tmp_path, monkeypatch, model_file):
-    (tmp_path / "bundled").mkdir()
-    shutil.copy(model_file, tmp_path / "bundled" / "starter.safetensors")
-    monkeypatch.setattr(models, "BUNDLED", tmp_path / "bundled")
-    with pytest.raises(UserError, match="bundled"):
-        models.import_checkpoint(checkpoint[0], str(checkpoint[1]), "starter")
-
-
-def test_an_import_that_fails_leaves_nothing(checkpoint, user_folder, monkeypatch):
-    def full(tensors, path, metadata):
-        path.write_bytes(b"half of it")
-        raise models.SafetensorError("I/O error: No space left on device (os error 28)")
-
-    monkeypatch.setattr(models, "save_file", full)
-    with pytest.raises(UserError) as caught:
-        models.import_checkpoint(checkpoint[0], str(checkpoint[1]))
-    assert caught.value.kind == "disk_full"
-    assert list(user_folder.iterdir()) == []
-
-
-def test_others_may_read_an_imported_model(checkpoint):
-    other = models.user_folder() / "other.txt"
-    path = models.import_checkpoint(checkpoint[0], str(checkpoint[1]))
-    other.touch()
-    assert path.stat().st_mode == other.stat().st_mode
-
-
-def test_an_import_over_a_file_in_the_way(checkpoint, user_folder):
-    user_folder.write_text("not a folder")
-    with pytest.raises(UserError) as caught:
-        models.import_checkpoint(checkpoint[0], str(checkpoint[1]))
-    assert caught.value.kind == "output"
 
 
 # Files that are not what they claim to be.
@@ -186,16 +123,33 @@ def test_a_web_page(checkpoint, tmp_path):
     assert "web page" in refused(path, str(checkpoint[1])).sentence
 
 
-def test_a_zip_archive(checkpoint, tmp_path):
-    path = tmp_path / "vox-cpk.pth.tar"
+@pytest.mark.parametrize("names", [["vox-cpk.pth.tar"], ["readme.txt"], []])
+def test_a_zip_archive(names, checkpoint, tmp_path):
+    path = tmp_path / "drive-download.zip"
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("vox-cpk.pth.tar", b"0" * 100)
-    assert "zip" in refused(path, str(checkpoint[1])).sentence
+        for name in names:
+            file.writestr(name, b"0" * 100)
+    error = refused(path, str(checkpoint[1]))
+    assert "zip archive" in error.sentence
+    assert ("vox-cpk.pth.tar" in error.hint) == (names == ["vox-cpk.pth.tar"])
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 1000, b"hello", pickle.dumps({"a": 1}), b"\x89PNG\r\n\x1a\n"]
-)
+@pytest.mark.parametrize("form", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_an_archive_of_another_kind(form, checkpoint, tmp_path):
+    path = tmp_path / "vox-cpk.pth.tar"
+    with tarfile.open(path, form) as file:
+        file.add(checkpoint[0], "vox-cpk.pth.tar")
+    error = refused(path, str(checkpoint[1]))
+    assert "archive, not a checkpoint" in error.sentence
+    assert "Unpack it" in error.hint
+
+
+def test_an_empty_file(checkpoint, tmp_path):
+    (tmp_path / "vox-cpk.pth.tar").touch()
+    assert "is empty" in refused(tmp_path / "vox-cpk.pth.tar", str(checkpoint[1])).sentence
+
+
+@pytest.mark.parametrize("content", [b"\0" * 1000, b"hello", pickle.dumps({"a": 1}), b"\x89PNG\r\n\x1a\n"])
 def test_something_else(content, checkpoint, tmp_path):
     path = tmp_path / "model.pth.tar"
     path.write_bytes(content)
@@ -216,12 +170,13 @@ def test_a_checkpoint_of_another_configuration(checkpoint):
     assert "does not fit the configuration vox-256" in error.sentence
 
 
-def test_the_fitting_configuration_is_named(checkpoint, tmp_path):
-    config = models.read_config("mgif-256")
+@pytest.mark.parametrize(("trained", "named"), [("mgif-256", "mgif-256"), ("nemo-256", "vox-256")])
+def test_the_fitting_configuration_is_named(trained, named):
+    """Of the published ones, all but one are the same network."""
     with torch.device("meta"):
-        model = models.build(config)
+        model = models.build(models.read_config(trained))
     found = {part: getattr(model, part).state_dict() for part in models.PARTS}
-    assert models._fitting_config(found, "vox-256") == "It fits --config mgif-256."
+    assert models._fitting_config(found) == named
 
 
 def changed(checkpoint, tmp_path, change):
@@ -258,10 +213,13 @@ def test_tensors_missing_extra_or_odd(checkpoint, tmp_path):
     changed(checkpoint, tmp_path, lambda d: d.update(generator=None))
 
 
+@pytest.mark.parametrize("new", [False, True])
 @pytest.mark.parametrize("share", [0.0005, 0.01, 0.3, 0.7, 0.9999])
-def test_a_truncated_checkpoint_is_said_to_be(share, checkpoint, tmp_path):
-    content = checkpoint[0].read_bytes()
+def test_a_truncated_checkpoint_is_said_to_be(share, new, checkpoint, tmp_path):
     path = tmp_path / "vox-cpk.pth.tar"
+    if new:
+        torch.save(torch.load(checkpoint[0], weights_only=True), path)
+    content = (path if new else checkpoint[0]).read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert "incomplete" in refused(path, str(checkpoint[1])).sentence
 
