@@ -39,7 +39,7 @@ def test_from_import_to_removal(checkpoint, capsys, user_folder):
     run(capsys, "import", path, "--config", config, "--name", "mine", "--replace")
     for command in ([], ["list"]):
         lines = run(capsys, *command).splitlines()
-        assert [line for line in lines if line.startswith("mine ")][0].split()[1] == "imported"
+        assert next(line for line in lines if line.startswith("mine ")).split()[1] == "imported"
     assert "keypoints        10" in run(capsys, "info", "mine")
     assert "mine" in run(capsys, "remove", "mine")
     assert "mine" not in run(capsys, "list").replace(str(user_folder), "")
