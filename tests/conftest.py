@@ -21,8 +21,12 @@ def _no_cache_of_the_users(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def zip_file(tmp_path_factory):
-    """The extension, as `make package` builds it."""
+    """The extension for this platform, as `make package` builds it. Needs a package index once, for uv's wheel."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, str(ROOT / "tools" / "package.py"), "--output", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    package = str(ROOT / "tools" / "package.py")
+    command = [sys.executable, package, "--platform", "this", "--output", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "could not be fetched" in done.stderr:
+        pytest.skip(f"no package index: {done.stderr}")
+    assert done.returncode == 0, done.stdout + done.stderr
     return next(folder.glob("*.zip"))

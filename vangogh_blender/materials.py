@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import bpy
 
+from . import versions
+
 Color = tuple[float, float, float]
 
 
@@ -18,11 +20,7 @@ class Shader:
         self, name: str, color: Color, roughness: float, metallic: float = 0.0, specular: float = 0.5
     ):
         self.material = bpy.data.materials.new(name)
-        if (
-            self.material.node_tree is None
-        ):  # before Blender 5.0; from then on setting use_nodes is deprecated
-            self.material.use_nodes = True
-        self.tree = self.material.node_tree
+        self.tree = versions.node_tree(self.material)
         self.tree.nodes.clear()
         self.bsdf = self.node("BsdfPrincipled", x=0)
         output = self.node("OutputMaterial", x=300)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import bpy
 
-from . import installation
+from . import installation, runtime_view
 from .operators.jobs import why_not
 from .properties import VANGOGH_PG_job
+from .words import duration, wrapped
 
 STAGES = {"model": "Loading the model", "motion": "Reading the motion", "frames": "Painting frames"}
 PHASES = {
@@ -36,6 +35,7 @@ class VANGOGH_PT_animate(_Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         settings = context.scene.vangogh
+        runtime_view.draw_in_sidebar(layout, context)
         column = layout.column()
         column.label(text="Painting")
         row = column.row(align=True)
@@ -57,12 +57,8 @@ class VANGOGH_PT_animate(_Sidebar, bpy.types.Panel):
         button.scale_y = 1.8
         button.enabled = not reason
         button.operator("vangogh.animate", icon="PLAY")
-        if reason:
-            _wrapped(layout, context, reason, icon="INFO")
-        if not installation.worker_python():
-            layout.operator(
-                "preferences.addon_show", text="Preferences", icon="PREFERENCES"
-            ).module = installation.ADDON
+        if reason and installation.worker_python():  # without one, what is to be done stands above
+            wrapped(layout, context, reason, icon="INFO")
 
 
 class VANGOGH_PT_motion(_Sidebar, bpy.types.Panel):
@@ -132,7 +128,7 @@ class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):
         if transform not in ("Standard", "Raw") and any(item.phase == "done" for item in jobs):
             advice = "the view transform Standard (Render, Color Management) keeps them."
             text = f"{transform} changes a painting's colours; {advice}"
-            _wrapped(self.layout, context, text, icon="COLOR")
+            wrapped(self.layout, context, text, icon="COLOR")
 
 
 def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGOGH_PG_job) -> None:
@@ -153,10 +149,10 @@ def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGO
         layout.label(text=PHASES.get(item.phase, item.phase))
     if item.sentence:
         words = layout.column(align=True)
-        _wrapped(words, context, item.sentence)
-        _wrapped(words, context, item.hint)
+        wrapped(words, context, item.sentence)
+        wrapped(words, context, item.hint)
     for warning in item.warnings.splitlines():
-        _wrapped(layout, context, warning, icon="INFO")
+        wrapped(layout, context, warning, icon="INFO")
     if item.phase in OVER:
         row = layout.row(align=True)
         if item.phase != "done":
@@ -181,26 +177,6 @@ def _speed(item: VANGOGH_PG_job) -> str:
     if item.eta:
         parts.append(f"{duration(item.eta)} left")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
-    """The text in lines as wide as the sidebar; a label alone would be cut off."""
-    scale = context.preferences.system.ui_scale
-    letters = max(int((context.region.width / scale - 45) / 6.2), 18)
-    column = layout.column(align=True)
-    column.scale_y = 0.75
-    for number, line in enumerate(textwrap.wrap(text, letters, break_on_hyphens=False)):
-        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
 classes = (VANGOGH_PT_animate, VANGOGH_PT_motion, VANGOGH_PT_picture, VANGOGH_PT_scene, VANGOGH_PT_jobs)

@@ -1,4 +1,4 @@
-"""What the user chooses, on the scene as `scene.vangogh`, and the jobs as the sidebar lists them."""
+"""What the user chooses, on the scene as `scene.vangogh` and elsewhere, and the jobs as the sidebar lists them."""
 
 import bpy
 from bpy.props import (
@@ -12,7 +12,9 @@ from bpy.props import (
 )
 
 from ..fomm_core import registry
-from . import session
+from . import session, versions
+from .runtime import BACKENDS
+from .words import backend_name
 
 
 def _search_model(_settings, _context, _text):
@@ -55,9 +57,22 @@ _TARGETS = [
     ("NEW", "New Picture Frame", "Hang a new picture frame at the 3D cursor"),
     ("OBJECT", "Active Object", "Switch the active object's own image textures that show the painting"),
 ]
+_BACKENDS = [(backend, backend_name(backend), "") for backend in BACKENDS]
 _SEARCH = {"search_options": {"SUGGESTION"}}
 # The operator has the same properties; there, a value given once is not kept for the next time.
 _ONCE = {"options": {"SKIP_SAVE"}}
+_ONCE_A_PATH = {"options": {"SKIP_SAVE"} | versions.RELATIVE_PATH}
+
+
+class BackendSetting:
+    """What the runtime is set up for: a preference, which the operators that set it up override."""
+
+    backend: EnumProperty(
+        name="Compute With",
+        description="Which build of PyTorch is fetched. Automatic takes the one for this computer's graphics card",
+        items=_BACKENDS,
+        **_ONCE,
+    )
 
 
 class ShowSettings:
@@ -73,7 +88,7 @@ class JobSettings(ShowSettings):
         name="Driving Video",
         description="A video of somebody talking or laughing, whose motion the sitter takes; or a motion track",
         subtype="FILE_PATH",
-        **_ONCE,
+        **_ONCE_A_PATH,
     )
     model: StringProperty(
         name="Model",
@@ -105,7 +120,7 @@ class JobSettings(ShowSettings):
             " in it. None set: a folder beside the .blend, or in the add-on's own folder while that is not saved"
         ),
         subtype="DIR_PATH",
-        **_ONCE,
+        **_ONCE_A_PATH,
     )
     motion: EnumProperty(name="Motion", description="How the motion is transferred", items=_MOTIONS, **_ONCE)
     adapt_scale: BoolProperty(

@@ -7,18 +7,14 @@ session_uid and name, never by reference.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 
 import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
-from . import image_sequence, installation, showing, sound
+from . import image_sequence, installation, showing, sound, upkeep
 from .jobs import (
     Asked,
     CancelAsked,
@@ -33,9 +29,11 @@ from .jobs import (
     StartWorker,
     State,
     StopWorker,
+    Worker,
     WorkerLost,
     transition,
 )
+from .order import Order
 from .worker_client import Exited, WorkerClient
 
 BUDGET_SECONDS = 0.003  # for the worker's messages in one tick
@@ -45,54 +43,6 @@ CANCEL_SECONDS = 10.0  # for a worker to obey, until it is stopped
 INTERRUPTED = "Interrupted: Blender was closed, or another file opened, before it was finished."
 
 ELSEWHERE = "Another file was opened. The frames are still being made; Load Frames shows them here."
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for: the worker's request, and where in which scene the frames are to be shown.
-
-    Attributes:
-        id: of the job.
-        label: what a person reads.
-        place: where the frames go in the scene.
-        scene: where it was asked.
-        blend: the .blend that it was asked in; empty when that was never saved.
-        welcome: the file that it was asked in is still open, so the frames are put into it.
-        sound: the driving video's sound comes with them.
-    """
-
-    id: str
-    label: str
-    request: protocol.Job
-    place: showing.Place
-    scene: showing.Ref
-    blend: str = ""
-    welcome: bool = True
-    sound: bool = False
-
-    @property
-    def frames(self) -> Path:
-        """The folder with the files 0001.png …"""
-        return Path(self.request.output) / "frames"
-
-    @cached_property
-    def json(self) -> str:
-        """The order as one string, for `from_json` (once: every tick compares it with the .blend's)."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        """Raises `UserError` when this is not what `json` gave."""
-        try:
-            data = json.loads(text)
-            request = protocol.job_from_dict(data.pop("request"))
-            place = showing.Place.from_dict(data.pop("place"))
-            scene = showing.Ref(data.pop("scene")["name"])
-            return cls(request=request, place=place, scene=scene, **data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(
-                "arguments", "This job was saved by another version of the add-on.", "Press Animate again."
-            ) from error
 
 
 class Session:
@@ -143,9 +93,9 @@ class Session:
         while self.client and time.perf_counter() < deadline and (message := self.client.poll()) is not None:
             if isinstance(message, Exited):
                 self.client = None
-                self._feed(WorkerLost(message.sentence, message.hint))
+                self._lose_worker(message.sentence, message.hint)
             else:
-                self._feed(Received(message))
+                self._receive(message)
         self._watch()
         self._show_waiting()
         self._mirror()
@@ -188,12 +138,33 @@ class Session:
         elif isinstance(effect, Report) and not bpy.app.background:  # there, the operator reports
             print(f"Van Gogh: {effect.sentence} {effect.hint}".rstrip())
 
+    def _receive(self, message: object) -> None:
+        """The worker said something; if its Python is at fault, that is known before the jobs are told."""
+        if isinstance(message, protocol.Hello):
+            upkeep.current().fault = None
+        elif isinstance(message, protocol.Error) and message.kind == "runtime":
+            if not installation.named_python():
+                message = replace(message, hint=installation.worker_hint())
+            self._blame(message.sentence, message.hint)
+        self._feed(Received(message))
+
+    def _lose_worker(self, sentence: str, hint: str) -> None:
+        if self.state.worker is Worker.STARTING:
+            self._blame(sentence, hint)
+        self._feed(WorkerLost(sentence, hint))
+
+    def _blame(self, sentence: str, hint: str) -> None:
+        """This is no fault of the job's: the sidebar offers to repair our own runtime, if it is that."""
+        if not installation.named_python():
+            upkeep.current().fault = UserError("runtime", sentence, hint)
+
     def _start_worker(self) -> None:
+        python, hint = installation.worker_python(), installation.worker_hint()
         try:
             folder = installation.user_folder("logs")
-            self.client = WorkerClient(installation.worker_python(), installation.core_root(), folder)
+            self.client = WorkerClient(python, installation.core_root(), folder, hint)
         except UserError as error:
-            self._feed(WorkerLost(error.sentence, error.hint))
+            self._lose_worker(error.sentence, error.hint)
         except OSError as error:
             self._feed(WorkerLost(f"The worker's log cannot be written: {error}.", "Is the disk full?"))
 
@@ -317,10 +288,10 @@ def _own_scenes() -> list[bpy.types.Scene]:
 def _redraw() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+            shows_us = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}.get(area.type)
+            for region in area.regions:
+                if region.type == shows_us:
+                    region.tag_redraw()
 
 
 _current = Session()
@@ -335,10 +306,12 @@ def begin() -> None:
     """A new session; called when the extension is switched on."""
     global _current
     _current = Session()
+    upkeep.begin(installation.own_runtime())
 
 
 def end() -> None:
-    """Stop the worker; what ran is told as interrupted. Called when the extension is switched off."""
+    """Stop the worker and a set-up; what ran is told as interrupted. Called when the extension is switched off."""
+    upkeep.current().stop()
     _current.stop()
     for scene in _own_scenes():
         for item in scene.vangogh.jobs:
@@ -350,4 +323,7 @@ def end() -> None:
 
 def tick() -> float:
     """What the timer calls, and tests, where timers do not fire. The seconds until the next call."""
-    return _current.tick()
+    pause = _current.tick()
+    if upkeep.current().tick():
+        _redraw()
+    return min(pause, BUSY_SECONDS) if upkeep.current().busy else pause

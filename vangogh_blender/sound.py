@@ -11,14 +11,9 @@ import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
+from . import versions
 
 CHANNELS = 128  # that a sequencer has
-# The names before Blender 5.2, which warns of them.
-_OLD_NAMES = {
-    "content_start": "frame_start",
-    "left_handle": "frame_final_start",
-    "right_handle": "frame_final_end",
-}
 
 
 def add(scene: bpy.types.Scene, request: protocol.Job, first: int, frames: int) -> bpy.types.Strip:
@@ -49,9 +44,9 @@ def add(scene: bpy.types.Scene, request: protocol.Job, first: int, frames: int) 
         raise UserError(
             "video", f"{video.name} has no sound from {request.start:g} s on.", "Choose an earlier start."
         )
-    _set(strip, "content_start", first - _skipped(scene, request))
-    _set(strip, "left_handle", first)
-    _set(strip, "right_handle", first + length)
+    versions.set_strip_frame(strip, "content_start", first - _skipped(scene, request))
+    versions.set_strip_frame(strip, "left_handle", first)
+    versions.set_strip_frame(strip, "right_handle", first + length)
     strip.channel = _free_channel(strips, strip)
     return strip
 
@@ -63,7 +58,7 @@ def find(scene: bpy.types.Scene, request: protocol.Job, first: int) -> bpy.types
         if strip.type == "SOUND" and strip.sound is not None:
             file = bpy.path.abspath(strip.sound.filepath, library=strip.sound.library)
             if Path(file) == Path(request.video) and where == (
-                round(_get(strip, "content_start")),
+                versions.strip_frame(strip, "content_start"),
                 _left(strip),
             ):
                 return strip
@@ -87,6 +82,12 @@ def drift(scene: bpy.types.Scene, request: protocol.Job) -> str:
 
 def _check(video: Path) -> None:
     """Raises `UserError` where there is nothing to hear."""
+    if not bpy.app.build_options.audaspace:
+        raise UserError(
+            "video",
+            "This Blender was built without sound.",
+            "Add the sound in a Blender from blender.org, where Load Frames shows the same picture.",
+        )
     if video.suffix.lower() == ".npz":
         raise UserError(
             "video",
@@ -132,20 +133,12 @@ def _strips(scene: bpy.types.Scene, create: bool = False) -> bpy.types.bpy_prop_
     editor = scene.sequence_editor_create() if create else scene.sequence_editor
     if editor is None:
         return ()
-    return editor.strips if hasattr(editor, "strips") else editor.sequences  # before Blender 4.4
+    return versions.strips(editor)
 
 
 def _left(strip: bpy.types.Strip) -> int:
-    return _get(strip, "left_handle")
+    return versions.strip_frame(strip, "left_handle")
 
 
 def _right(strip: bpy.types.Strip) -> int:
-    return _get(strip, "right_handle")
-
-
-def _get(strip: bpy.types.Strip, name: str) -> float:
-    return getattr(strip, name if hasattr(strip, name) else _OLD_NAMES[name])
-
-
-def _set(strip: bpy.types.Strip, name: str, value: int) -> None:
-    setattr(strip, name if hasattr(strip, name) else _OLD_NAMES[name], value)
+    return versions.strip_frame(strip, "right_handle")

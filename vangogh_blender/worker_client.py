@@ -1,6 +1,6 @@
 """The worker process seen from Blender: start it, talk to it, notice its end. Standard library only, no bpy.
 
-The worker is `python -m fomm_core worker` in a Python of the user's that has torch. It speaks the lines of
+The worker is `python -m fomm_core worker` in a Python that has torch. It speaks the lines of
 `fomm_core.protocol`; a thread of ours reads them into a queue, and `poll` empties the queue without waiting.
 """
 
@@ -25,8 +25,6 @@ HELLO_SECONDS = 120.0  # a first import of torch from a slow disk takes its time
 GRACE_SECONDS = 0.5
 LOG_BYTES = 1_000_000
 
-CHOOSE = "Choose a Python that has torch in the preferences of this add-on."
-
 
 @dataclass(frozen=True)
 class Exited:
@@ -43,14 +41,18 @@ class WorkerClient:
         python: path or name of the Python that runs the worker.
         root: folder that contains the package `fomm_core`.
         log_folder: existing folder for `worker.log`, which gets the worker's stderr.
+        hint: what the user can do when this Python does not work as a worker.
         hello_seconds: how long the worker may take until its first word.
 
     Raises:
         UserError: of kind `runtime`, when that Python is not there or cannot be started.
     """
 
-    def __init__(self, python: str, root: Path, log_folder: Path, hello_seconds: float = HELLO_SECONDS):
-        self.python = find_python(python)
+    def __init__(
+        self, python: str, root: Path, log_folder: Path, hint: str = "", hello_seconds: float = HELLO_SECONDS
+    ):
+        self.hint = hint
+        self.python = find_python(python, hint)
         self.log = Path(log_folder) / "worker.log"
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._deadline: float | None = time.monotonic() + hello_seconds
@@ -71,7 +73,7 @@ class WorkerClient:
                 )
             except OSError as error:
                 raise UserError(
-                    "runtime", f"The Python at {self.python} cannot be started: {error.strerror}.", CHOOSE
+                    "runtime", f"The Python at {self.python} cannot be started: {error.strerror}.", hint
                 ) from error
         self._reader = threading.Thread(target=self._read, name="vangogh worker", daemon=True)
         self._reader.start()
@@ -126,11 +128,12 @@ class WorkerClient:
         self._process.wait()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            try:
-                self._messages.put(protocol.decode(line.decode("utf-8", "replace")))
-            except protocol.ProtocolError:
-                continue  # somebody's print; what matters is that the next line is read
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    self._messages.put(protocol.decode(line.decode("utf-8", "replace")))
+                except protocol.ProtocolError:
+                    continue  # somebody's print; what matters is that the next line is read
         try:
             code = self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:  # it closed its output and stays: of no use any more
@@ -147,7 +150,8 @@ class WorkerClient:
 
     def _hint(self) -> str:
         last = self._last_words()
-        return f"{CHOOSE} Its log is {self.log}" + (f" and ends with: {last}" if last else ".")
+        log = f"Its log is {self.log}" + (f" and ends with: {last}" if last else ".")
+        return f"{self.hint} {log}".lstrip()
 
     def _last_words(self) -> str:
         try:
@@ -159,16 +163,16 @@ class WorkerClient:
         return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
-def find_python(python: str) -> str:
-    """The path of the Python that a person named by path or by name. Raises `UserError` of kind `runtime`."""
+def find_python(python: str, hint: str = "") -> str:
+    """The path of the Python that is named by path or by name. Raises `UserError` of kind `runtime` with `hint`."""
     if not python:
-        raise UserError("runtime", "No Python with torch is set.", CHOOSE)
+        raise UserError("runtime", "There is no Python with torch yet.", hint)
     found = shutil.which(os.path.expanduser(python))
     if found:
         return found
     if os.path.exists(python):
-        raise UserError("runtime", f"{python} is not a program that can be started.", CHOOSE)
-    raise UserError("runtime", f"There is no Python at {python}.", CHOOSE)
+        raise UserError("runtime", f"{python} is not a program that can be started.", hint)
+    raise UserError("runtime", f"There is no Python at {python}.", hint)
 
 
 def _environment(root: Path) -> dict[str, str]:

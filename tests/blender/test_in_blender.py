@@ -12,10 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import skimage.io
-import skimage.transform
+
+from tests.blender.life import check_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -119,25 +118,7 @@ def test_there_is_a_screenshot_of_every_step(clicked):
 def test_the_rendered_canvas_shows_the_sequences_image_of_that_frame(run, clicked):
     result = run.run("render.py", frames=[1, 20])
     assert result["missing"] == []
-    shown = {number: skimage.io.imread(path)[..., :3] / 255.0 for number, path in result["pictures"].items()}
-    frames = {}
-    for number, picture in shown.items():
-        frame = (
-            skimage.io.imread(Path(clicked["output"]) / "frames" / f"{int(number):04d}.png")[..., :3] / 255.0
-        )
-        frames[number] = skimage.transform.resize(frame, picture.shape, anti_aliasing=True)
-    inner = np.s_[4:-4, 4:-4]  # without the sight edge's own shadow line
-
-    def difference(picture, frame):
-        return float(np.abs(shown[picture][inner] - frames[frame][inner]).mean())
-
-    assert difference("1", "1") < 0.015
-    assert difference("20", "20") < 0.015
-    moved = float(np.abs(frames["1"] - frames["20"]).mean())
-    assert moved > 0.0005
-    assert np.abs(shown["1"] - shown["20"]).mean() > moved / 2
-    assert difference("1", "1") < difference("1", "20")
-    assert difference("20", "20") < difference("20", "1")
+    check_pictures(result["pictures"], Path(clicked["output"]) / "frames")
 
 
 def test_animate_in_background_mode_waits_for_the_frames(blender, run, media):

@@ -95,3 +95,33 @@ def settings(addon, tmp_path, fake_python):
         return chosen
 
     return make
+
+
+@pytest.fixture
+def upkeep(addon):
+    from bl_ext.user_default.vangogh_says_hello.vangogh_blender import upkeep
+
+    return upkeep
+
+
+@pytest.fixture
+def runtime(addon, upkeep, tmp_path, fake_python, monkeypatch):
+    """A stand-in for this Blender's runtime, which is not there yet; its Python is a fake worker's that works."""
+    from bl_ext.user_default.vangogh_says_hello.vangogh_blender import runtime as package
+
+    from tests.vangogh_blender.fake_runtime import FakeRuntime
+
+    monkeypatch.delenv("VANGOGH_PYTHON", raising=False)
+    fake = FakeRuntime(package, tmp_path, fake_python("ok"))
+    upkeep.begin(fake)
+    return fake
+
+
+@pytest.fixture
+def ready_to_animate(settings, addon):
+    """The scene's settings, with no Python named."""
+    import bpy
+
+    chosen = settings()
+    bpy.context.preferences.addons[addon.name].preferences.python = ""
+    return chosen

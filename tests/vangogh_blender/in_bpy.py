@@ -1,5 +1,8 @@
 """What the tests of the installed extension in `bpy` say often. Timers do not fire there: they call the tick."""
 
+import importlib
+import os
+import sys
 import time
 
 import pytest
@@ -8,8 +11,14 @@ bpy = pytest.importorskip("bpy")
 
 import numpy as np  # noqa: E402
 import skimage  # noqa: E402
+from vangogh_says_hello.vangogh_blender import versions  # noqa: E402
 
 FRAMES = 12  # that the fake worker makes
+
+
+def worker_python():
+    """A Python with torch: this one, unless VANGOGH_TEST_PYTHON names another (tools/test_versions.py does)."""
+    return os.environ.get("VANGOGH_TEST_PYTHON") or sys.executable
 
 
 def painting(path, save=True, **options):
@@ -31,6 +40,11 @@ def tick_until(addon, condition, seconds=20):
         assert time.monotonic() < deadline, addon.session.current().state
         addon.session.tick()
         time.sleep(0.01)
+
+
+def module(addon, name):
+    """A module of the installed `vangogh_blender`."""
+    return importlib.import_module(f"{addon.name}.vangogh_blender.{name}")
 
 
 def only_job():
@@ -64,10 +78,8 @@ def own_object(image):
     target = bpy.data.objects.new("wall", mesh)
     bpy.context.scene.collection.objects.link(target)
     material = bpy.data.materials.new("wall")
-    if bpy.app.version < (5, 0, 0):
-        material.use_nodes = True
     mesh.materials.append(material)
-    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    node = versions.node_tree(material).nodes.new("ShaderNodeTexImage")
     node.image = image
     bpy.context.view_layer.objects.active = target
     return target, node

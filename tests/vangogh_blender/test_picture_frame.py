@@ -8,7 +8,7 @@ bpy = pytest.importorskip("bpy", reason="needs bpy")
 import bmesh  # noqa: E402
 from mathutils import Vector  # noqa: E402
 from vangogh_says_hello.fomm_core.errors import UserError  # noqa: E402
-from vangogh_says_hello.vangogh_blender import image_sequence, picture_frame  # noqa: E402
+from vangogh_says_hello.vangogh_blender import image_sequence, picture_frame, versions  # noqa: E402
 
 COUNT = 24
 SIZES = {
@@ -52,9 +52,7 @@ def even_light_and_camera(height=0.6):
     """White light from everywhere and an orthographic camera that sees the canvas and nothing else."""
     scene = bpy.context.scene
     world = bpy.data.worlds.new("White")
-    if world.node_tree is None:
-        world.use_nodes = True
-    background = world.node_tree.nodes["Background"]
+    background = versions.node_tree(world).nodes["Background"]
     background.inputs["Color"].default_value = (1, 1, 1, 1)
     background.inputs["Strength"].default_value = 1.0
     scene.world = world

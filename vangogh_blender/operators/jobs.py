@@ -12,18 +12,20 @@ from bpy.props import BoolProperty, StringProperty
 
 from ...fomm_core import protocol
 from ...fomm_core.errors import UserError
-from .. import installation, painting, session, showing
+from .. import installation, painting, session, showing, upkeep
 from ..jobs import JobState, Phase
+from ..order import Order
 from ..properties import SETTINGS, JobSettings, ShowSettings
-from ..session import Order
 
 TELL_SECONDS = 2.0
 
 
 def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.types.Object | None) -> str:
     """Why these settings cannot be animated, as one sentence; empty when they can as far as a glance tells."""
+    if upkeep.current().running and not installation.named_python():
+        return "Wait until it is set up."
     if not installation.worker_python():
-        return "No Python with torch is set. Choose one in the preferences of this add-on."
+        return f"It is not set up yet. {installation.worker_hint()}"
     if image is None:
         return "Choose a painting."
     if not settings.driving_video:

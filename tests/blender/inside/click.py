@@ -19,28 +19,13 @@ from common import (
     largest_button,
     play,
     screenshot,
+    times_of_ticks,
     view,
     window,
     write_result,
 )
 
 result = {}
-
-
-def times_of_ticks():
-    """Every tick that the timer makes from now on, in this thread's own seconds: other programs do not count."""
-    session, times = addon("session"), []
-    tick = session.Session.tick
-
-    def timed(self):
-        began = time.thread_time()
-        try:
-            return tick(self)
-        finally:
-            times.append(time.thread_time() - began)
-
-    session.Session.tick = timed
-    return times
 
 
 def job():

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -48,6 +49,22 @@ def play(script):
     bpy.app.timers.register(step, first_interval=1.0, persistent=True)
 
 
+def times_of_ticks():
+    """Every tick that the timer makes from now on, in this thread's own seconds: other programs do not count."""
+    session, times = addon("session"), []
+    tick = session.Session.tick
+
+    def timed(self):
+        began = time.thread_time()
+        try:
+            return tick(self)
+        finally:
+            times.append(time.thread_time() - began)
+
+    session.Session.tick = timed
+    return times
+
+
 def screenshot(name):
     """The whole screen as PNG."""
     folder = Path(ARGUMENTS["screenshots"])
@@ -74,6 +91,14 @@ def view():
     """The 3D view's area and its sidebar."""
     area = next(area for area in window().screen.areas if area.type == "VIEW_3D")
     return area, next(region for region in area.regions if region.type == "UI")
+
+
+def open_sidebar():
+    """Show our tab of the 3D view's sidebar. A generator too."""
+    view()[0].spaces.active.show_region_ui = True
+    yield 1.0
+    view()[1].active_panel_category = "Van Gogh"
+    yield 1.0
 
 
 def _buttons(x):
@@ -103,6 +128,14 @@ def largest_button(x):
     """Where the highest operator button of the column `x` is, in window coordinates. A generator too."""
     _, middle = max((yield from _buttons(x)))
     return x, int(window().height - middle)
+
+
+def press_largest():
+    """Click the largest button of our tab. A generator too."""
+    _, sidebar = view()
+    at = yield from largest_button(sidebar.x + sidebar.width // 2)
+    yield from click(*at)
+    yield 0.7
 
 
 def lowest_button(x):

@@ -1,0 +1,55 @@
+"""What differs between Blender 4.2 and the newest: the one place that knows. All else is written for the newest.
+
+Blender is asked what it can, not which number it has: the number of an alpha, or of a distribution's own build,
+does not tell.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+# Options of a path's property, for a field that takes paths relative to the .blend (//…) too. Since 4.5 that has to
+# be said; before, every field took them and did not know the option.
+RELATIVE_PATH = (
+    {"PATH_SUPPORTS_BLEND_RELATIVE"}
+    if "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
+    else set()
+)
+
+# Where a strip lies in time, by the names that Blender 5.2 gave to it: it warns of the earlier ones.
+_EARLIER_NAMES = {
+    "content_start": "frame_start",
+    "left_handle": "frame_final_start",
+    "right_handle": "frame_final_end",
+}
+
+
+def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.ShaderNodeTree:
+    """The shader nodes of a new material or world. Since 5.0 they are there, and it warns of switching them on."""
+    if owner.node_tree is None:
+        owner.use_nodes = True
+    return owner.node_tree
+
+
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """The top-level strips of a sequencer, which before 4.4 were called sequences."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def strip_frame(strip: bpy.types.Strip, name: str) -> int:
+    """A frame of the scene, by Blender 5.2's name for it.
+
+    Args:
+        name: `content_start`, where the strip's file begins; `left_handle` and `right_handle`, where what is taken
+            of it begins and ends.
+    """
+    return round(getattr(strip, _name(strip, name)))
+
+
+def set_strip_frame(strip: bpy.types.Strip, name: str, frame: int) -> None:
+    """Set one of the frames of `strip_frame`."""
+    setattr(strip, _name(strip, name), frame)
+
+
+def _name(strip: bpy.types.Strip, name: str) -> str:
+    return name if hasattr(strip, name) else _EARLIER_NAMES[name]
