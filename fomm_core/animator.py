@@ -190,14 +190,15 @@ class Animator:
     @torch.inference_mode()
     def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._network.detect(self._tensor(images))
-        value = found.value.cpu().numpy()
         if found.jacobian is None:  # a model of zero order: parts move without turning
+            (value,) = self._fetched(found.value)
             return value, np.broadcast_to(np.eye(2, dtype=np.float32), (*value.shape, 2)).copy()
-        return value, found.jacobian.cpu().numpy()
+        return self._fetched(*found)
 
     @torch.inference_mode()
     def _masks(self, value: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-        return self._motion(value, jacobian)[1].mask.float().cpu().numpy()
+        (masks,) = self._fetched(self._motion(value, jacobian)[1].mask.float())
+        return masks
 
     def _motion(self, value: np.ndarray, jacobian: np.ndarray) -> tuple[Source, DenseMotion]:
         n = len(value)
@@ -212,18 +213,29 @@ class Animator:
         occlusion = motion.occlusion_map
         if occlusion is None:
             occlusion = torch.ones_like(motion.mask[:, :1])
-        return Prediction(
-            (image * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy(),
-            motion.deformation.float().cpu().numpy(),
-            occlusion[:, 0].float().cpu().numpy(),
-        )
+        pixels = (image * 255).round().byte().permute(0, 2, 3, 1).contiguous()
+        return Prediction(*self._fetched(pixels, motion.deformation.float(), occlusion[:, 0].float()))
 
     def _tensor(self, images: np.ndarray) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        return pixels.permute(0, 3, 1, 2).float() / 255
+        return self._sent(images).permute(0, 3, 1, 2).float() / 255
 
     def _keypoints(self, value: np.ndarray, jacobian: np.ndarray) -> Keypoints:
-        return Keypoints(*(torch.from_numpy(part).to(self.device) for part in (value, jacobian)))
+        return Keypoints(self._sent(value), self._sent(jacobian))
+
+    def _sent(self, array: np.ndarray) -> Tensor:
+        """The array on the device. CUDA copies from pinned memory, and nobody waits for it."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _fetched(self, *tensors: Tensor) -> tuple[np.ndarray, ...]:
+        """What the device has computed. From CUDA all copies go into pinned memory, and are waited for once."""
+        cuda = self.device.type == "cuda"  # elsewhere a copy that is not waited for may not be there yet
+        copies = [tensor.to("cpu", non_blocking=cuda) for tensor in tensors]
+        if cuda:
+            torch.cuda.current_stream(self.device).synchronize()
+        return tuple(copy.numpy() for copy in copies)
 
 
 def resized(image: np.ndarray, size: int, antialias: bool) -> np.ndarray:
