@@ -96,7 +96,8 @@ def _draw_offer(layout: bpy.types.UILayout, context: bpy.types.Context, state: S
 def _draw_needs(layout: bpy.types.UILayout, needs: Needs) -> None:
     column = layout.column(align=True)
     column.scale_y = 0.9
-    for name, size in (("To fetch", needs.download), ("On the disk", needs.disk), ("Free there", needs.free)):
+    sizes = [("To fetch", needs.download)] if needs.download else []  # the complete package fetches nothing
+    for name, size in (*sizes, ("On the disk", needs.disk), ("Free there", needs.free)):
         row = column.split(factor=0.45)
         row.label(text=name)
         row.label(text=file_size(size))

@@ -1,5 +1,6 @@
 """The runtime's way from nothing to ready, and what may come between: the real uv, tiny wheels, no network."""
 
+import json
 import os
 import random
 import shutil
@@ -158,10 +159,36 @@ def test_offline_without_wheels_says_what_to_switch_on(made, tmp_path):
 def test_a_disk_without_room_is_told_before_it_begins(runtime, monkeypatch):
     monkeypatch.setattr(package.requirements, "free_bytes", lambda folder: 100)
     assert runtime.needs("cpu").free == 100
-    assert runtime.needs("cpu").download == 11000
+    assert runtime.needs("cpu").disk == int(21000 * 1.05)
     with pytest.raises(UserError) as caught:
         runtime.set_up("cpu", online=False)
     assert caught.value.kind == "disk_full"
+
+
+def test_what_it_takes_is_what_will_come(runtime, made, monkeypatch):
+    sizes = {"numpy": [1000, 2000], "torch": {"cpu": [3000, 5000], "cu130": [30000, 50000]}}
+    monkeypatch.setattr(package.requirements, "_has_gpu", lambda: False)
+    for name in package.requirements._OWN_INDEX:
+        monkeypatch.delenv(name, raising=False)
+    extension = runtime.folder.parent / "extension"
+    locks = extension / "locks"
+    offline = extension / "wheels" / "offline"
+    offline.mkdir(parents=True)
+    shutil.copytree(made[1], locks)
+    [lock_file] = locks.glob("*.txt")
+    (locks / "sizes.json").write_text(json.dumps({lock_file.stem: sizes}))
+    bare = Runtime(runtime.folder, extension, Path(sys.executable), locks)
+    assert bare.needs("auto").download == 4000
+    assert bare.needs("cu130").download == 31000
+    monkeypatch.setenv("UV_INDEX_URL", "https://studio")  # whose torch may be any
+    assert bare.needs("auto").download == 31000
+    (offline / "torch-2.13.0-cp311-cp311-linux.whl").touch()
+    assert (bare.needs("auto").download, bare.needs("auto").disk) == (0, int(52000 * 1.05))
+    assert bare.needs("cu130").download == 31000, "that build is not carried"
+    (offline / "torch-2.13.0-cp311-cp311-linux.whl").rename(
+        offline / "torch-2.13.0+cpu-cp311-cp311-linux.whl"
+    )
+    assert (bare.needs("auto").download, bare.needs("auto").disk) == (0, int(7000 * 1.05))
 
 
 def test_an_unknown_backend_is_refused(runtime):

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -88,7 +88,8 @@ class Runtime:
 
     def needs(self, backend: str) -> requirements.Needs:
         """What a set-up takes, and what is free. Raises `UserError` where there is no runtime for this Python."""
-        return requirements.needs(self._lock_file(), backend, self.folder)
+        needs = requirements.needs(self._lock_file(), self.build(backend), self.folder)
+        return replace(needs, download=0) if self._carried(backend) else needs
 
     def size(self) -> int:
         """The bytes on the disk, shared ones counted once; walks the whole folder."""
@@ -152,6 +153,13 @@ class Runtime:
                 f"{len(kept)} files of the runtime are in use or locked, and remain: {kept[0]}.",
                 "Close other Blenders, then remove it again.",
             )
+
+    def build(self, backend: str) -> str:
+        """The build of torch that a set-up comes to, as uv names it; empty where only the set-up will tell."""
+        if carried := self._carried(backend):
+            # PyPI's file does not say which build it is.
+            return "cpu" if any("+cpu" in path.name for path in carried) else ""
+        return requirements.expected_build(backend)
 
     # For SetUp, which holds the folder's lock.
 
@@ -232,11 +240,15 @@ class Runtime:
         torch = self.folder / name / _PACKAGES / "torch"
         return python if python.exists() and _home_exists(self.folder / name) and torch.is_dir() else None
 
+    def _carried(self, backend: str) -> list[Path]:
+        """The wheels in the extension, where it carries some and this backend is content with them."""
+        found = (self.extension / "wheels" / "offline").glob("*.whl")
+        return sorted(found) if backend in ("auto", "cpu") else []
+
     def _offline_wheels(self, backend: str, online: bool) -> Path | None:
-        wheels = self.extension / "wheels" / "offline"
-        carried = any(wheels.glob("*.whl"))
-        if carried and (not online or backend in ("auto", "cpu")):
-            return wheels
+        # Without the network, what is carried has to do for any backend.
+        if carried := self._carried(backend if online else "auto"):
+            return carried[0].parent
         if not online:
             raise UserError(
                 "runtime",

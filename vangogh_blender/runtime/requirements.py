@@ -71,22 +71,29 @@ def identity(lock: Path) -> str:
     return hashlib.sha256(lock.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def sizes(lock: Path, backend: str) -> tuple[int, int]:
-    """What all of `lock` takes with this torch: bytes to download and bytes installed; zeros where not known."""
+def sizes(lock: Path, build: str) -> tuple[int, int]:
+    """What all of `lock` takes with this build of torch: bytes to download and installed; zeros where not known."""
     try:
         known = json.loads(lock.with_name("sizes.json").read_text(encoding="utf-8"))[lock.stem]
     except (OSError, ValueError, KeyError):
         return 0, 0
-    each = [_torch_size(size, backend) if isinstance(size, dict) else size for size in known.values()]
+    each = [_torch_size(size, build) if isinstance(size, dict) else size for size in known.values()]
     return sum(download for download, _ in each), sum(installed for _, installed in each)
 
 
 def torch_options(backend: str) -> list[str]:
     """uv's options for where torch comes from, with the network."""
     # macOS has one torch, PyPI's, and the lock has its hash.
-    if sys.platform == "darwin" or (backend == "auto" and any(os.environ.get(name) for name in _OWN_INDEX)):
+    if sys.platform == "darwin" or (backend == "auto" and _has_own_index()):
         return []
     return ["--torch-backend", backend]
+
+
+def expected_build(backend: str) -> str:
+    """The build of torch that a backend comes to, as uv names it; empty where only the set-up will tell."""
+    if backend != "auto":
+        return backend
+    return "" if _has_gpu() or _has_own_index() else "cpu"
 
 
 def free_bytes(folder: Path) -> int:
@@ -96,16 +103,18 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def needs(lock: Path, backend: str, folder: Path) -> Needs:
-    download, installed = sizes(lock, backend)
+def needs(lock: Path, build: str, folder: Path) -> Needs:
+    download, installed = sizes(lock, build)
     return Needs(download, int(installed * _SPARE), free_bytes(folder))
 
 
-def _torch_size(by_backend: dict[str, list[int]], backend: str) -> list[int]:
+def _torch_size(by_build: dict[str, list[int]], build: str) -> list[int]:
     """Of that build; of the largest one that is known where that one's is not."""
-    if backend == "auto" and not _has_gpu():
-        backend = "cpu"
-    return by_backend.get(backend) or max(by_backend.values())
+    return by_build.get(build) or max(by_build.values())
+
+
+def _has_own_index() -> bool:
+    return any(os.environ.get(name) for name in _OWN_INDEX)
 
 
 def _has_gpu() -> bool:

@@ -133,7 +133,8 @@ class SetUp:
         cache_size = CacheSize(self._runtime.cache)
         # After a set-up that was cut off, what the cache has is part of this one; beside a runtime, it may not be.
         fresh = self._runtime.python is None
-        download, installed = requirements.sizes(self._lock_file, self._backend) if fresh else (0, 0)
+        build = self._runtime.build(self._backend)
+        download, installed = requirements.sizes(self._lock_file, build) if fresh else (0, 0)
         meter = Meter(download, installed, 0 if fresh else cache_size())
         over = threading.Event()
 
