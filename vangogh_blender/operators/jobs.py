@@ -150,8 +150,9 @@ class _Runs:
     )
 
     def run(self, order: Order) -> set[str]:
-        session.current().ask(order)
-        if not (self.wait if self.properties.is_property_set("wait") else bpy.app.background):
+        waits = self.wait if self.properties.is_property_set("wait") else bpy.app.background
+        session.current().ask(order, early=not waits)
+        if not waits:
             self.report({"INFO"}, f"The frames go to {order.frames}")
             return {"FINISHED"}
         job = _wait_for(order.id)
