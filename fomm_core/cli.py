@@ -82,6 +82,14 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--driving-region", default="auto", metavar="auto|full|X,Y,W,H")
     track.add_argument("--json", action="store_true", help="report progress as JSON lines")
 
+    look = command("look", _look, "Say how long a driving video is, and show its first frame.")
+    look.add_argument("video", metavar="VIDEO", help="a driving video, or a motion track (.npz)")
+    look.add_argument("--output", type=Path, metavar="FILE", help="a .png for the first frame")
+    look.add_argument(
+        "--size", type=int, default=256, metavar="N", help="its longest side (default: %(default)s)"
+    )
+    look.add_argument("--json", action="store_true", help="print what it holds as one line of JSON")
+
     models_command.add(commands, command)
 
     _add_train(command("train", _train, "Train a model, on videos or on rendered clips with known motion."))
@@ -274,6 +282,18 @@ def _track(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if not options.json:
         print(f"{done.frames} frames of motion: {done.path}")
+    return 0
+
+
+def _look(options: argparse.Namespace) -> int:
+    from .look import look
+
+    found = look(Path(options.video), options.output, options.size)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(found)))
+        return 0
+    size = f", {found.width} x {found.height} pixels" if found.width else ""
+    print(f"{found.frames} frames at {found.fps:g} per second{size}{', with sound' if found.sound else ''}")
     return 0
 
 

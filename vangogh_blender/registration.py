@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import operators, panels, preferences, properties, session
+from . import operators, panels, preferences, properties, session, status_bar
 
 classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
 
@@ -24,6 +24,7 @@ def register() -> None:
     for cls in classes:
         bpy.utils.register_class(cls)
     properties.register()
+    status_bar.register()
     session.begin()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
@@ -36,6 +37,7 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()
+    status_bar.unregister()
     properties.unregister()
     for cls in reversed(classes):
         bpy.utils.unregister_class(cls)

@@ -14,12 +14,13 @@ import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
-from . import image_sequence, installation, showing, sound, upkeep
+from . import image_sequence, installation, showing, sound, status_bar, upkeep
 from .jobs import (
     Asked,
     CancelAsked,
     Forgotten,
     JobState,
+    Moved,
     Noted,
     Phase,
     Received,
@@ -70,6 +71,11 @@ class Session:
 
     def cancel(self, job_id: str) -> None:
         self._feed(CancelAsked(job_id))
+        self._mirror()
+
+    def move(self, job_id: str, places: int) -> None:
+        """Let a waiting job come so many places later, or earlier where it is negative."""
+        self._feed(Moved(job_id, places))
         self._mirror()
 
     def forget(self, job_id: str) -> None:
@@ -279,13 +285,18 @@ class Session:
             elif item.phase not in ("done", "failed", "cancelled"):
                 _write(item, {"phase": "failed", "sentence": INTERRUPTED, "hint": "Press Resume."})
                 changed = True
+        # Below what an earlier Blender has left, in the order in which they are done.
+        place = len(items) - sum(item.name in here for item in items)
         for job in self.state.jobs:
             if job.id in here:
-                item = items.get(job.id)
-                if item is None:
-                    item = items.add()
-                    item.name = job.id
-                changed |= _write(item, _shown(job, self.orders[job.id]))
+                index = items.find(job.id)
+                if index < 0:
+                    items.add().name = job.id
+                    index = len(items) - 1
+                if index != place:
+                    items.move(index, place)
+                changed |= _write(items[place], _shown(job, self.orders[job.id]))
+                place += 1
         return changed
 
 
@@ -327,6 +338,7 @@ def _own_scenes() -> list[bpy.types.Scene]:
 
 
 def _redraw() -> None:
+    status_bar.redraw()
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             shows_us = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}.get(area.type)

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ...fomm_core import protocol
 from ...fomm_core.errors import UserError
-from .. import installation, painting, session, showing, upkeep
+from .. import installation, job_words, painting, session, showing, upkeep
 from ..jobs import JobState, Phase
 from ..order import Order
 from ..properties import SETTINGS, JobSettings, ShowSettings
@@ -319,6 +319,44 @@ class VANGOGH_OT_remove_job(OfJob, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class VANGOGH_OT_move_job(OfJob, bpy.types.Operator):
+    """Let a waiting job come earlier or later"""
+
+    bl_idname = "vangogh.move_job"
+    bl_label = "Move Job"
+
+    places: IntProperty(
+        name="Places",
+        description="How many places later; negative is earlier",
+        default=-1,
+        options={"SKIP_SAVE"},
+    )
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        job = session.current().state.job(self.job)
+        if job is None or job.phase is not Phase.WAITING:
+            self.report({"INFO"}, "Only a waiting job can be moved")
+            return {"CANCELLED"}
+        session.current().move(self.job, self.places)
+        return {"FINISHED"}
+
+
+class VANGOGH_OT_copy_job_details(OfJob, bpy.types.Operator):
+    """Copy what went wrong, what was asked for, the versions and the end of the log, to send it to somebody"""
+
+    bl_idname = "vangogh.copy_job_details"
+    bl_label = "Copy Details"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        item = context.scene.vangogh.jobs.get(self.job)
+        if item is None:
+            self.report({"ERROR"}, f"There is no job {self.job!r} in this scene.")
+            return {"CANCELLED"}
+        context.window_manager.clipboard = job_words.details(item)
+        self.report({"INFO"}, "Copied: paste it into your message")
+        return {"FINISHED"}
+
+
 class VANGOGH_OT_free_memory(bpy.types.Operator):
     """End the background process, which keeps the model in memory; the next job starts another"""
 
@@ -345,5 +383,7 @@ classes = (
     VANGOGH_OT_resume,
     VANGOGH_OT_load_frames,
     VANGOGH_OT_remove_job,
+    VANGOGH_OT_move_job,
+    VANGOGH_OT_copy_job_details,
     VANGOGH_OT_free_memory,
 )
