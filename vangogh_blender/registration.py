@@ -5,9 +5,24 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import operators, panels, preferences, properties, session, status_bar
+from . import (
+    first_look,
+    motion_presets,
+    operators,
+    panels,
+    preferences,
+    properties,
+    session,
+    status_bar,
+)
 
-classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
+classes = (
+    *preferences.classes,
+    *properties.classes,
+    *operators.classes,
+    *motion_presets.classes,
+    *panels.classes,
+)
 
 
 @persistent
@@ -24,6 +39,8 @@ def register() -> None:
     for cls in classes:
         bpy.utils.register_class(cls)
     properties.register()
+    motion_presets.register()
+    first_look.register()
     status_bar.register()
     session.begin()
     bpy.app.handlers.load_post.append(_file_loaded)
@@ -38,6 +55,8 @@ def unregister() -> None:
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()
     status_bar.unregister()
+    first_look.unregister()
+    motion_presets.unregister()
     properties.unregister()
     for cls in reversed(classes):
         bpy.utils.unregister_class(cls)

@@ -30,7 +30,7 @@ def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.
         return "Choose a painting."
     if not settings.driving_video:
         return "Choose a driving video."
-    video = _absolute(settings.driving_video)
+    video = absolute(settings.driving_video)
     if not os.path.isfile(video):
         return f"There is no driving video at {video}."
     if settings.target == "OBJECT":
@@ -41,7 +41,8 @@ def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.
     return ""
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """A path of the user's, relative to the .blend or to their home, as an absolute one."""
     return os.path.abspath(bpy.path.abspath(os.path.expanduser(path)))
 
 
@@ -63,10 +64,10 @@ def make_order(
     if reason := why_not(image, settings, target_object):
         raise UserError("arguments", reason)
     scene = context.scene
-    video = Path(_absolute(settings.driving_video))
+    video = Path(absolute(settings.driving_video))
     orders = session.current().orders
     folder = painting.job_folder(
-        _absolute(settings.output_directory) if settings.output_directory else "",
+        absolute(settings.output_directory) if settings.output_directory else "",
         image.name,
         video,
         fallback=installation.user_folder("jobs"),
@@ -108,7 +109,7 @@ def make_order(
 
 def _model(name: str) -> str:
     """A name as it is, a file's path made absolute."""
-    return _absolute(name) if "/" in name or os.sep in name else name or "starter"
+    return absolute(name) if "/" in name or os.sep in name else name or "starter"
 
 
 def _place(
@@ -215,7 +216,7 @@ def _image(name_or_path: str) -> bpy.types.Image:
     if image := bpy.data.images.get(name_or_path):
         return image
     try:
-        return bpy.data.images.load(_absolute(name_or_path), check_existing=True)
+        return bpy.data.images.load(absolute(name_or_path), check_existing=True)
     except RuntimeError as error:
         raise UserError(
             "image",
@@ -294,7 +295,7 @@ class VANGOGH_OT_load_frames(OfJob, ShowSettings, _OnObject, bpy.types.Operator)
         target_object = self.target_object(context)
         try:
             if self.directory:
-                folder = Path(_absolute(self.directory))
+                folder = Path(absolute(self.directory))
                 image, label = settings.painting, folder.name
                 folder = folder / "frames" if (folder / "frames").is_dir() else folder
             else:
