@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import operators, panels, preferences, properties, session
+from . import command, operators, panels, preferences, properties, session
 
 classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
 
@@ -25,6 +25,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.register()
     session.begin()
+    command.register()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
@@ -36,6 +37,7 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()
+    command.unregister()
     properties.unregister()
     for cls in reversed(classes):
         bpy.utils.unregister_class(cls)
