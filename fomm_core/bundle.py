@@ -157,12 +157,12 @@ class Bundle:
             same = found.stat().st_size == about["size"] and sha256(found) == about["sha256"]
         except OSError as error:
             raise UserError(
-                "arguments",
+                _kind(path),
                 f"{path} is missing from the bundle: {found}.",
                 f"Copy it again. {REMADE}",
             ) from error
         if not same:
-            raise UserError("arguments", f"{path} is not the file that was exported.", REMADE)
+            raise UserError(_kind(path), f"{path} is not the file that was exported.", REMADE)
         self._checked.add(path)
         return found
 
@@ -258,6 +258,12 @@ def frames_of(scene: Scene, text: str) -> list[int]:
                 "Use frames of that range.",
             )
     return found
+
+
+def _kind(path: str) -> str:
+    """What kind of error a file of the bundle causes."""
+    kinds = {"paintings": "image", "clips": "video", "models": "model"}
+    return kinds.get(path.partition("/")[0], "runtime")
 
 
 def _numbered(things: tuple, number: int, what: str):

@@ -134,7 +134,7 @@ def _render_one(scene: bpy.types.Scene, frame: int, path: Path) -> None:
 
 
 def _forget_times(path: Path) -> None:
-    """Take out of a PNG how long Cycles rendered it, which `use_stamp_render_time` does not keep it from telling."""
+    """Take out of a PNG how long Cycles rendered it: `use_stamp_render_time` does not keep it from telling."""
     data = path.read_bytes()
     kept, at = [data[:8]], 8
     while at < len(data):
