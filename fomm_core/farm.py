@@ -1,4 +1,4 @@
-"""The steps of a farm job that the core does: tracks, animations, the film. Each task can be run again, anywhere.
+"""The steps of a farm job that a model does: tracks and animations. Each task can be run again, anywhere.
 
 Results lie in one output folder that all machines share: `tracks/`, `animations/NAME/`, `render/` and the film. A
 task that was done is not done again, one that was cut off goes on from its last complete frame.
@@ -6,11 +6,12 @@ task that was done is not done again, one that was cut off goes on from its last
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import bundle as layout
@@ -18,12 +19,15 @@ from . import driving, job, media, pool, protocol, warm
 from .bundle import Animation, Bundle
 from .control import Control
 from .errors import UserError
-from .files import replacing
+from .files import replacing, writing
+from .lock import FolderLock
 from .motion import MotionTrack
 from .protocol import Job
 
 # What one painting's failure says nothing about the next one's.
 OWN_FAULTS = ("arguments", "image", "video")
+# From one look at whether another process is done to the next, in seconds.
+WAIT = 0.5
 
 
 def track(bundle: Bundle, numbers: list[int], output: Path, device: str, control: Control) -> protocol.Done:
@@ -65,15 +69,17 @@ def animate(
     animations = [bundle.animation(number) for number in numbers]
     bundle.claim(output)
     left = [a for a in animations if not is_done(bundle, a, output)]
-    jobs, failures = [], []
+    jobs, failures, by_output = [], [], {}
     for animation in left:
         try:
             jobs.append(_job(bundle, animation, output, devices[0]))
+            by_output[jobs[-1].output] = animation
         except UserError as failure:
             failures.append((animation, failure))
+    kept = warm.WarmModel()
 
     def finished(request: Job, result: protocol.Done | UserError) -> None:
-        animation = next(a for a in left if layout.animation_folder(output, a.name) == Path(request.output))
+        animation = by_output[request.output]
         if isinstance(result, UserError):
             failures.append((animation, result))
             if result.kind not in OWN_FAULTS:
@@ -84,9 +90,17 @@ def animate(
             temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
 
     if len(devices) == 1:
-        _one_by_one(jobs, control, finished)
+        for index, request in enumerate(jobs):
+            with _alone(request, control):
+                animation = by_output[request.output]
+                if not is_done(bundle, animation, output):  # by whoever was there before
+                    part = _part(control, animation.name, index, len(jobs))
+                    finished(request, _tried(request, part, kept.load))
     else:
-        pool.run(jobs, devices, control, finished)
+        with contextlib.ExitStack() as held:
+            for request in jobs:
+                held.enter_context(_alone(request, control))
+            pool.run(jobs, devices, control, finished)
     if failures:
         animation, failure = failures[0]
         others = f" {len(failures) - 1} more failed, too." if failures[1:] else ""
@@ -94,28 +108,6 @@ def animate(
         raise UserError(failure.kind, sentence, failure.hint) from failure
     frames = sum(frames_done(bundle, a, output) for a in animations)
     return _done(control, output / "animations", frames, began)
-
-
-def encode(bundle: Bundle, frames: str, output: Path, control: Control) -> protocol.Done:
-    """Make a film of the rendered frames in a range. Raises `UserError` where one is missing, and `Cancelled`."""
-    began = time.monotonic()
-    scene = bundle.manifest.scene
-    wanted = layout.frames_of(scene, frames)
-    bundle.claim(output)
-    pictures = [layout.picture(output, frame, scene.suffix) for frame in wanted]
-    if missing := [picture for picture in pictures if not picture.is_file()]:
-        raise UserError(
-            "image",
-            f"{len(missing)} of {len(pictures)} pictures are not rendered, the first {missing[0]}.",
-            "Render them first.",
-        )
-    film = output / f"{Path(scene.file).stem}.mp4"
-    written = _counted(control, len(pictures), time.monotonic())
-    with media.MovieWriter(film, scene.fps, written, warn=control.warn) as writer:
-        for index, picture in enumerate(pictures, 1):
-            control.check()
-            writer.write(index, media.read_painting(picture))
-    return _done(control, film, len(pictures), began)
 
 
 def check(bundle: Bundle) -> int:
@@ -168,19 +160,41 @@ def _job(bundle: Bundle, animation: Animation, output: Path, device: str) -> Job
     return request
 
 
-def _one_by_one(
-    jobs: list[Job], control: Control, finished: Callable[[Job, protocol.Done | UserError], None]
-) -> None:
-    """Do jobs in this process, the model loaded once."""
-    kept = warm.WarmModel()
-    for index, request in enumerate(jobs):
+def _tried(request: Job, control: Control, load: warm.Load) -> protocol.Done | UserError:
+    try:
+        return job.run(request, control, load)
+    except UserError as failure:
+        return failure
+
+
+@contextlib.contextmanager
+def _alone(request: Job, control: Control) -> Iterator[None]:
+    """Work on an animation that nobody else works on: a farm may give a task to a second machine.
+
+    Waits for the other; raises `Cancelled` meanwhile.
+    """
+    folder = Path(request.output)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    busy = UserError("output", f"{folder.name} is being animated by another process.")
+    told = False
+    while True:
         try:
-            result: protocol.Done | UserError = job.run(
-                request, _part(control, Path(request.output).name, index, len(jobs)), kept.load
-            )
-        except UserError as failure:
-            result = failure
-        finished(request, result)
+            with writing(folder):
+                held = FolderLock(folder, busy)
+            break
+        except UserError as other:
+            if other is not busy:
+                raise
+            if not told:
+                control.warn(f"{busy.sentence} Waiting for it.")
+                told = True
+            control.check()
+            time.sleep(WAIT)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _part(control: Control, name: str, index: int, of: int) -> Control:
@@ -196,10 +210,6 @@ def _part(control: Control, name: str, index: int, of: int) -> Control:
         return False
 
     return Control(name, report, stop)
-
-
-def _counted(control: Control, total: int, began: float) -> Callable[[int, Path], None]:
-    return lambda index, _path: control.progress("film", index, total, began)
 
 
 def _done(control: Control, path: Path, frames: int, began: float) -> protocol.Done:

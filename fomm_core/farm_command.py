@@ -65,12 +65,12 @@ def _animate(options: argparse.Namespace) -> int:
 
 def _encode(options: argparse.Namespace) -> int:
     def run(control):
-        from . import farm
+        from . import film
 
         bundle = _bundle(options)
         scene = bundle.manifest.scene
         frames = options.frames or f"{scene.first}-{scene.last}"
-        return farm.encode(bundle, frames, options.output, control)
+        return film.encode(bundle, frames, options.output, control)
 
     return _supervised(options, run, "Encoded")
 

@@ -63,7 +63,9 @@ def _open(file: Path) -> None:
         bpy.ops.wm.open_mainfile(filepath=str(file), load_ui=False)
     except RuntimeError as error:
         reason = str(error).strip().removeprefix("Error: ").splitlines()[0]
-        raise UserError("arguments", f"{file} cannot be opened: {reason}", "Name a .blend file.") from error
+        raise UserError(
+            "arguments", f"{file} cannot be opened: {reason.rstrip('.')}.", "Name a .blend file."
+        ) from error
 
 
 def _farm(options: argparse.Namespace) -> int:

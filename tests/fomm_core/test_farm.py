@@ -322,6 +322,18 @@ def test_a_device_that_is_not_there_is_told(manifest, write, output, capsys):
     assert "Traceback" not in words
 
 
+def test_a_task_given_to_two_machines_is_done_by_one(manifest, write, task, output, environment, command):
+    bundle = write(manifest)
+    task(bundle, "track")
+    arguments = [*command, "farm", "animate", str(bundle), "--output", str(output), "--device", "cpu"]
+    arguments += ["--tasks", "1-3", "--progress", "openjd"]
+    both = [subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    for number in range(PAINTINGS):
+        assert sum(words.count(f"lady_{number}-nod: {FRAMES} frames of") for words in said) == 1
+
+
 def test_one_of_several_processes_dies(manifest, write, task, output, monkeypatch):
     """What it had under way is not lost, and nobody waits for it for ever."""
     bundle = write(manifest)
