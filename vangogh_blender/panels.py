@@ -148,6 +148,9 @@ class VANGOGH_PT_scene(_SubPanel, bpy.types.Panel):
         column = self.layout.column(align=True)
         column.operator("vangogh.add_picture_frame", icon="IMAGE_PLANE")
         column.operator("vangogh.build_gallery", icon="HOME")
+        column.separator()
+        column.operator("vangogh.add_to_farm", icon="ADD")
+        column.operator("vangogh.export_farm_job", icon="EXPORT")
 
 
 class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):

@@ -6,6 +6,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import (
+    command,
     first_look,
     motion_presets,
     operators,
@@ -43,6 +44,7 @@ def register() -> None:
     first_look.register()
     status_bar.register()
     session.begin()
+    command.register()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
@@ -54,6 +56,7 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()
+    command.unregister()
     status_bar.unregister()
     first_look.unregister()
     motion_presets.unregister()

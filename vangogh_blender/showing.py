@@ -78,7 +78,7 @@ def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> bpy.
     for node in nodes:
         image_sequence.show(node, image, frames, start=place.start)
     if place.target == "NEW":
-        with bpy.context.temp_override(**_context(scene)):
+        with bpy.context.temp_override(**context_of(scene)):
             picture_frame.add_picture_frame(
                 bpy.context, image, frames=frames, start=place.start, location=place.location
             )
@@ -140,7 +140,7 @@ def _nodes(
     return nodes
 
 
-def _context(scene: bpy.types.Scene) -> dict[str, object]:
+def context_of(scene: bpy.types.Scene) -> dict[str, object]:
     """The context members of the window that shows the scene, or those that the scene has without a window."""
     for window in bpy.context.window_manager.windows:
         if window.scene == scene:

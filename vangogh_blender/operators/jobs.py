@@ -20,12 +20,29 @@ from ..properties import SETTINGS, JobSettings, ShowSettings
 TELL_SECONDS = 2.0
 
 
-def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.types.Object | None) -> str:
-    """Why these settings cannot be animated, as one sentence; empty when they can as far as a glance tells."""
+def why_not(
+    image: bpy.types.Image | None,
+    settings: object,
+    target_object: bpy.types.Object | None,
+    elsewhere: bool = False,
+) -> str:
+    """Why these settings cannot be animated, as one sentence; empty when they can as far as a glance tells.
+
+    Args:
+        elsewhere: on a farm: nothing need be set up here.
+    """
+    if elsewhere:
+        return _why_not_anywhere(image, settings, target_object)
     if upkeep.current().running and not installation.named_python():
         return "Wait until it is set up."
     if not installation.worker_python():
         return f"It is not set up yet. {installation.worker_hint()}"
+    return _why_not_anywhere(image, settings, target_object)
+
+
+def _why_not_anywhere(
+    image: bpy.types.Image | None, settings: object, target_object: bpy.types.Object | None
+) -> str:
     if image is None:
         return "Choose a painting."
     if not settings.driving_video:
@@ -51,17 +68,19 @@ def make_order(
     image: bpy.types.Image | None,
     settings: object,
     target_object: bpy.types.Object | None,
+    elsewhere: bool = False,
 ) -> Order:
     """The order for a new job: the painting is on disk and the job's folder is made.
 
     Args:
         settings: has the attributes of `JobSettings`.
         target_object: for the target OBJECT, the object that shows the painting.
+        elsewhere: a farm is to do it.
 
     Raises:
         UserError: it cannot be animated as it is.
     """
-    if reason := why_not(image, settings, target_object):
+    if reason := why_not(image, settings, target_object, elsewhere):
         raise UserError("arguments", reason)
     scene = context.scene
     video = Path(absolute(settings.driving_video))
@@ -181,12 +200,10 @@ def _wait_for(job_id: str) -> JobState:
     return job
 
 
-class VANGOGH_OT_animate(JobSettings, _OnObject, _Runs, bpy.types.Operator):
-    """Make the painting move as the driving video does"""
+class Orders(JobSettings, _OnObject):
+    """For operators that make an order of a painting and the settings; `run` says what becomes of it."""
 
-    bl_idname = "vangogh.animate"
-    bl_label = "Animate"
-    bl_options = {"REGISTER"}
+    elsewhere = False  # a farm does it
 
     painting: StringProperty(
         name="Painting",
@@ -205,11 +222,19 @@ class VANGOGH_OT_animate(JobSettings, _OnObject, _Runs, bpy.types.Operator):
         try:
             image = _image(self.painting) if self.painting else settings.painting
             target_object = self.target_object(context)
-            order = make_order(context, image, chosen, target_object)
+            order = make_order(context, image, chosen, target_object, self.elsewhere)
         except UserError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return self.run(order)
+
+
+class VANGOGH_OT_animate(Orders, _Runs, bpy.types.Operator):
+    """Make the painting move as the driving video does"""
+
+    bl_idname = "vangogh.animate"
+    bl_label = "Animate"
+    bl_options = {"REGISTER"}
 
 
 def _image(name_or_path: str) -> bpy.types.Image:
