@@ -6,6 +6,7 @@ Exit status: 0 done, 1 it failed (one plain sentence on standard error), 2 wrong
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,12 @@ from pathlib import Path
 import bpy
 
 from ..fomm_core.errors import UserError, in_words
+from . import doctor
 from .farm.export import export
 from .farm.words import told
+from .properties import SETTINGS
+
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 _registered: list[object] = []
 
@@ -30,8 +35,9 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         if not isinstance(error, UserError) and options.debug:
             raise
-        print(in_words(error), file=sys.stderr)
-        return 1
+        failure = in_words(error)
+        print(failure, file=sys.stderr)
+        return 2 if failure.kind == "arguments" else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,12 +48,29 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable, about: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=about, description=about)
-        sub.add_argument("scene", metavar="SCENE.blend", type=Path)
         sub.add_argument("--debug", action="store_true", help="show the traceback of a failure")
         sub.set_defaults(run=run)
         return sub
 
+    animate = command("animate", _animate, "Animate a painting, and show it in a scene.")
+    animate.add_argument("scene", metavar="SCENE.blend", type=Path, nargs="?", help="default: a new one")
+    animate.add_argument(
+        "--painting", metavar="NAME|FILE", help="default: the scene's own choice, as for the rest"
+    )
+    animate.add_argument("--video", metavar="FILE", help="a driving video, or a motion track")
+    animate.add_argument("--output", metavar="DIR", type=Path, help="for the frames")
+    animate.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE",
+        help=f"any number of: {', '.join(sorted(SETTINGS))}",
+    )  # fmt: skip
+    animate.add_argument(
+        "--save", metavar="FILE.blend", type=Path, help="keep the scene with the moving painting"
+    )
+
+    command("doctor", _doctor, "Say what is installed and whether it works: a page for a bug report.")
+
     farm = command("farm", _farm, "Write the scene's farm job into a folder that render farms read.")
+    farm.add_argument("scene", metavar="SCENE.blend", type=Path)
     farm.add_argument("--output", required=True, metavar="BUNDLE", type=Path, help="a new folder")
     farm.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="cpu asks for no GPU")
     farm.add_argument("--frames-per-task", type=int, default=8, metavar="N", help="default: %(default)s")
@@ -66,6 +89,58 @@ def _open(file: Path) -> None:
         raise UserError(
             "arguments", f"{file} cannot be opened: {reason.rstrip('.')}.", "Name a .blend file."
         ) from error
+
+
+def _animate(options: argparse.Namespace) -> int:
+    settings = dict(_setting(text) for text in options.set)
+    given = {"painting": options.painting, "driving_video": options.video, "output_directory": options.output}
+    settings |= {name: str(value) for name, value in given.items() if value is not None}
+    if options.scene:
+        _open(options.scene)
+    else:
+        bpy.ops.wm.read_homefile(use_empty=True)
+    try:
+        bpy.ops.vangogh.animate(wait=True, **settings)
+    except RuntimeError as error:  # what the operator has reported
+        raise UserError("internal", str(error).strip().removeprefix("Error: ")) from error
+    (*_, job) = bpy.context.scene.vangogh.jobs
+    print(f"{job.frames} frames: {Path(job.output) / 'frames'}")
+    if options.save:
+        _save(options.save.absolute())
+    return 0
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """NAME=VALUE, the value as the operator takes it. Raises `UserError`."""
+    name, _, value = text.partition("=")
+    if name not in SETTINGS:
+        close = difflib.get_close_matches(name, SETTINGS, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(SETTINGS))}."
+        raise UserError("arguments", f"There is no setting {name!r}.", hint)
+    kind = bpy.ops.vangogh.animate.get_rna_type().properties[name].type
+    try:
+        if kind == "BOOLEAN":
+            return name, {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                value.lower()
+            ]
+        return name, {"FLOAT": float, "INT": int}.get(kind, str)(value)
+    except (ValueError, KeyError):
+        expected = {"BOOLEAN": "true or false", "INT": "a whole number"}.get(kind, "a number")
+        raise UserError("arguments", f"{name} is {expected}, not {value!r}.") from None
+
+
+def _save(file: Path) -> None:
+    """Keep the open scene. Raises `UserError`."""
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(file))
+    except RuntimeError as error:
+        reason = str(error).strip().removeprefix("Error: ").splitlines()[0]
+        raise UserError("output", f"The scene cannot be saved as {file}: {reason}") from error
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    print(doctor.report())
+    return 0
 
 
 def _farm(options: argparse.Namespace) -> int:

@@ -173,7 +173,7 @@ def test_the_command(scene, addon, bundle, tmp_path, capfd):
     assert (bundle / "template.json").is_file()
     assert command.main(["farm", str(tmp_path / "scene.blend"), "--output", str(bundle)]) == 1
     assert capfd.readouterr().err.strip().endswith("is not empty. Choose a new folder for the bundle.")
-    assert command.main(["farm", str(tmp_path / "no.blend"), "--output", str(bundle)]) == 1
+    assert command.main(["farm", str(tmp_path / "no.blend"), "--output", str(bundle)]) == 2
     assert "There is no scene at" in capfd.readouterr().err
     assert command.main(["farm"]) == 2
     assert command.main(["paint"]) == 2
