@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import bpy
+
 from . import installation, runtime_words
 from .words import duration
 
@@ -26,8 +28,9 @@ LOG_LINES = 40  # of the log's end
 
 
 def phase(job: VANGOGH_PG_job) -> str:
-    """What it is doing."""
-    return STAGES.get(job.stage, "Running") if job.phase == "running" else PHASES.get(job.phase, job.phase)
+    """What it is doing, in the user's language."""
+    text = STAGES.get(job.stage, "Running") if job.phase == "running" else PHASES.get(job.phase, job.phase)
+    return bpy.app.translations.pgettext_iface(text)
 
 
 def progress(job: VANGOGH_PG_job) -> str:

@@ -15,6 +15,7 @@ from . import (
     properties,
     session,
     status_bar,
+    translations,
 )
 
 classes = (
@@ -40,6 +41,7 @@ def register() -> None:
     for cls in classes:
         bpy.utils.register_class(cls)
     properties.register()
+    translations.register()
     motion_presets.register()
     first_look.register()
     status_bar.register()
@@ -60,6 +62,7 @@ def unregister() -> None:
     status_bar.unregister()
     first_look.unregister()
     motion_presets.unregister()
+    translations.unregister()
     properties.unregister()
     for cls in reversed(classes):
         bpy.utils.unregister_class(cls)

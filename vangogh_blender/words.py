@@ -38,10 +38,12 @@ def backend_name(backend: str) -> str:
 
 
 def wrapped(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
-    """The text in lines as wide as the region; a label alone would be cut off."""
+    """The text, in the user's language where we have it, in lines as wide as the region; a label is cut off."""
+    text = bpy.app.translations.pgettext_iface(text)
     scale = context.preferences.system.ui_scale
     letters = max(int((context.region.width / scale - EDGES_PIXELS) / LETTER_PIXELS), 18)
     column = layout.column(align=True)
     column.scale_y = 0.75
     for number, line in enumerate(textwrap.wrap(text, letters, break_on_hyphens=False)):
-        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
+        shown = icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE"
+        column.label(text=line, icon=shown, translate=False)
