@@ -1,6 +1,6 @@
 """Make docs/panel.jpg of the screenshots that the click-through takes of the real Blender's sidebar.
 
-    make test BLENDER=/path/to/blender && python tools/panel_picture.py
+make test BLENDER=/path/to/blender && python tools/panel_picture.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 SHOTS = ROOT / "build" / "screenshots"
 # What is to be seen of a screen of 1600 x 900: the sidebar, at these moments.
-MOMENTS = ("01-nothing-chosen", "02-chosen", "05-more-progress", "06-done")
+MOMENTS = ("01-nothing-chosen", "02-chosen", "05-more-progress", "06-frame-1")
 SIDEBAR = (1025, 80, 1308, 760)
 GAP, GREY = 12, (70, 70, 70)
 

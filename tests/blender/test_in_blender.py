@@ -74,6 +74,7 @@ def test_the_click_starts_a_job_and_progress_moves(clicked):
 
 def test_the_picture_frame_appears_with_all_frames(clicked):
     assert clicked["phase"] == "done"
+    assert 0 < clicked["plays while it runs"] <= clicked["frames on disk"]
     assert clicked["frames in scene"] == 1
     assert clicked["image user"] == clicked["frames on disk"] > 20
 

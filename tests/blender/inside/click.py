@@ -97,6 +97,8 @@ def script():
     scene.vangogh.end, scene.vangogh.size = 1.5, 480
     sidebar.tag_redraw()
     yield 1.0
+    yield from until(lambda: not addon("upkeep").current().answers.pending, 60)  # the look at the video
+    yield 1.0
     screenshot("02-chosen")
     bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "scene.blend"))
 
@@ -109,6 +111,7 @@ def script():
     first = job().done
     screenshot("04-progress")
     yield from until(lambda: job().done > first, 60)
+    result["plays while it runs"] = canvas_node().image_user.frame_duration
     screenshot("05-more-progress")
     result["progress"] = [first, job().done, job().total]
     yield from until(lambda: job().phase not in ("starting", "running"), 300)
