@@ -23,7 +23,7 @@ from fomm_core import api, media, sheet  # noqa: E402
 PAINTING, VIDEO = ROOT / "examples" / "painting.jpg", ROOT / "examples" / "driving.mp4"
 WIDTH = 1400  # of a sheet, in pixels
 SIDE, GAP = 300, 8  # of a picture that stands beside others
-# The clip without its chins: ffmpeg's width, height, left and top.
+# The clip without a mouth: ffmpeg's width, height, left and top.
 TOO_CLOSE = "crop=150:150:85:30"
 NODDING, NEUTRAL_AGAIN = 15, 99  # frames of the clip
 TURNED = 2.64  # seconds into it
@@ -38,18 +38,8 @@ def main() -> int:
         explained(work / "1.png", folder / "how-it-works.jpg", reference_frame="first")
         explained(work / "2.png", folder / "how-it-works-absolute.jpg", first_row=True, motion="absolute")
         close = work / "close.mp4"
-        command = [
-            imageio_ffmpeg.get_ffmpeg_exe(),
-            "-v",
-            "error",
-            "-i",
-            VIDEO,
-            "-vf",
-            TOO_CLOSE,
-            "-crf",
-            "12",
-        ]
-        subprocess.run([*command, close], check=True)
+        cropped = ["-i", VIDEO, "-vf", TOO_CLOSE, "-crf", "12", close]
+        subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *cropped], check=True)
         columns = [
             column(VIDEO, NODDING),
             column(close, NODDING, driving_region="full"),

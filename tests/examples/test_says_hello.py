@@ -21,14 +21,14 @@ def cells(notebook):
 
 
 def pictures(notebook):
-    """What the cells show, as (media type, width, height, frames)."""
+    """What the cells show, as (media type, width, height)."""
     found = []
     for cell in cells(notebook):
         for output in cell.outputs:
             for kind, data in output.get("data", {}).items():
                 if kind.startswith("image/"):
                     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-                        found.append((kind, *image.size, getattr(image, "n_frames", 1)))
+                        found.append((kind, *image.size))
     return found
 
 
