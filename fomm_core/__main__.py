@@ -12,7 +12,7 @@ from .cli import main
 
 status = main()
 # After these all is on disk, and PyTorch would take half a second to take itself apart.
-if sys.argv[1:2] in (["animate"], ["track"]):
+if sys.argv[1:2] in (["animate"], ["track"], ["farm"]):
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

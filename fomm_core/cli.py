@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import __version__, models_command, protocol
+from . import __version__, farm_command, models_command, protocol
 from .errors import UserError, in_words
 from .protocol import Job
-from .supervision import INTERRUPTED, supervised
+from .supervision import INTERRUPTED, PROGRESS, supervised
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,9 +80,18 @@ def parser() -> argparse.ArgumentParser:
     track.add_argument("--output", required=True, metavar="TRACK", help="the motion track to write (.npz)")
     _add_model(track)
     track.add_argument("--driving-region", default="auto", metavar="auto|full|X,Y,W,H")
-    track.add_argument("--json", action="store_true", help="report progress as JSON lines")
+    add_progress(track)
+
+    look = command("look", _look, "Say how long a driving video is, and show its first frame.")
+    look.add_argument("video", metavar="VIDEO", help="a driving video, or a motion track (.npz)")
+    look.add_argument("--output", type=Path, metavar="FILE", help="a .png for the first frame")
+    look.add_argument(
+        "--size", type=int, default=256, metavar="N", help="its longest side (default: %(default)s)"
+    )
+    look.add_argument("--json", action="store_true", help="print what it holds as one line of JSON")
 
     models_command.add(commands, command)
+    farm_command.add(commands, command, add_progress)
 
     _add_train(command("train", _train, "Train a model, on videos or on rendered clips with known motion."))
 
@@ -108,6 +117,16 @@ def parser() -> argparse.ArgumentParser:
 
     command("worker", _worker, "The background process: JSON lines in and out (see fomm_core/protocol.py).")
     return main
+
+
+def add_progress(sub: argparse.ArgumentParser) -> None:
+    """How the command tells how far it is: `options.progress` is one of `PROGRESS`."""
+    sub.add_argument(
+        "--progress", choices=PROGRESS, default="bar", help="openjd: the lines that a farm's workers read"
+    )
+    sub.add_argument(
+        "--json", dest="progress", action="store_const", const="json", help="report progress as JSON lines"
+    )
 
 
 def _add_model(sub: argparse.ArgumentParser) -> None:
@@ -153,7 +172,7 @@ def _add_animate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--fps", type=float, help="frames per second (default: the video's)")
     sub.add_argument("--format", default=default.format, choices=protocol.FORMATS)
     sub.add_argument("--resume", action="store_true", help="keep the frames of the same job cut off earlier")
-    sub.add_argument("--json", action="store_true", help="report progress as JSON lines")
+    add_progress(sub)
 
 
 def _add_train(sub: argparse.ArgumentParser) -> None:
@@ -232,10 +251,10 @@ def _animate(options: argparse.Namespace) -> int:
     request = _job(options)
     from . import job
 
-    done = supervised(options.json, lambda control: job.run(request, control))
+    done = supervised(options.progress, lambda control: job.run(request, control))
     if done is None:
         return INTERRUPTED
-    if not options.json:
+    if options.progress != "json":
         print(f"{done.frames} frames at {done.fps:g} per second: {done.path}")
     return 0
 
@@ -244,7 +263,7 @@ def _explain(options: argparse.Namespace) -> int:
     request = _job(options)
     from . import explain
 
-    done = supervised(False, lambda control: explain.run(request, control, options.frame))
+    done = supervised("bar", lambda control: explain.run(request, control, options.frame))
     if done is None:
         return INTERRUPTED
     print(f"Explained: {done.path}")
@@ -269,11 +288,23 @@ def _track(options: argparse.Namespace) -> int:
         options.device,
         options.driving_region,
     )
-    done = supervised(options.json, lambda control: driving.run(request, control))
+    done = supervised(options.progress, lambda control: driving.run(request, control))
     if done is None:
         return INTERRUPTED
-    if not options.json:
+    if options.progress != "json":
         print(f"{done.frames} frames of motion: {done.path}")
+    return 0
+
+
+def _look(options: argparse.Namespace) -> int:
+    from .look import look
+
+    found = look(Path(options.video), options.output, options.size)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(found)))
+        return 0
+    size = f", {found.width} x {found.height} pixels" if found.width else ""
+    print(f"{found.frames} frames at {found.fps:g} per second{size}{', with sound' if found.sound else ''}")
     return 0
 
 

@@ -147,7 +147,9 @@ def _detected(
     region: Region | None = None
     probes: list[Probe] = []
     warnings: list[str] = []
-    values, jacobians, thumbnails = [], [], []
+    # Each in one piece: an array for each frame, among the large ones that come and go, would scatter the heap
+    # so that it grows by up to a megabyte a frame.
+    values, jacobians, thumbnails = bytearray(), bytearray(), bytearray()
     began = time.monotonic()
 
     def warn(sentence: str) -> None:
@@ -166,15 +168,16 @@ def _detected(
                 probes = _probes(reader, control)
                 region = region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
             picture = regions.crop(frame, region)
-            thumbnails.append(_thumbnail(picture))
+            thumbnails.extend(_thumbnail(picture).tobytes())
             yield resized(picture, animator.frame_size, antialias=region_text != "full")
 
     with contextlib.closing(iter(reader)) as frames:
         for value, jacobian in animator.detections(pictures(frames)):
-            values.append(value)
-            jacobians.append(jacobian)
-            control.progress("motion", sum(map(len, values)), reader.estimate, began)
-    for sentence in oddities(np.stack(thumbnails), reader.fps, probes, start):
+            values.extend(value.tobytes())
+            jacobians.extend(jacobian.tobytes())
+            control.progress("motion", len(values) // value[0].nbytes, reader.estimate, began)
+    small = np.frombuffer(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float64)
+    for sentence in oddities(small, reader.fps, probes, start):
         warn(f"The driving video {reader.path.name} {sentence}")
     provenance = {
         "region": ",".join(map(str, region)),
@@ -183,7 +186,12 @@ def _detected(
         "version": __version__,
         "warnings": "\n".join(warnings),
     }
-    return MotionTrack(np.concatenate(values), np.concatenate(jacobians), reader.fps, provenance)
+    return MotionTrack(
+        np.frombuffer(values, np.float32).reshape(-1, *value.shape[1:]),
+        np.frombuffer(jacobians, np.float32).reshape(-1, *jacobian.shape[1:]),
+        reader.fps,
+        provenance,
+    )
 
 
 def region_of(probes: Sequence[Probe], width: int, height: int) -> Region | None:
@@ -272,4 +280,4 @@ def _look(reader: media.VideoReader, shares: set[float], control: Control) -> li
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:
     small = Image.fromarray(picture).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return np.asarray(small.convert("L"), np.float64)
+    return np.asarray(small.convert("L"))

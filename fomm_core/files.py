@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from .errors import UserError
 
+# Other machines that write into the same folder have processes of the same number.
+_HERE = secrets.token_hex(4)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -23,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: output or disk_full, where the system refuses.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_HERE}.{os.getpid()}.tmp{path.suffix}")
     try:
         with writing(path):
             yield temporary

@@ -50,7 +50,7 @@ def _import(options: argparse.Namespace) -> int:
     from . import importing
 
     done = supervised(
-        options.json,
+        "json" if options.json else "bar",
         lambda control: importing.run(options.file, control, options.config, options.name, options.replace),
     )
     if done is None:

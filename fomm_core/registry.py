@@ -155,7 +155,9 @@ def remove(name: str) -> Path:
 def clean_up() -> None:
     """Delete what imports that were killed have left in the user's folder; those that run keep theirs."""
     for path in user_folder().glob(f".*.tmp{SUFFIX}"):
-        number = path.name.rsplit(".", 3)[1]  # `files.replacing` names them .NAME.PROCESS.tmp.safetensors
+        number = path.name.rsplit(".", 3)[
+            1
+        ]  # `files.replacing` names them .NAME.MACHINE.PROCESS.tmp.safetensors
         if not (number.isdecimal() and _is_running(int(number))):
             with contextlib.suppress(OSError):
                 path.unlink()

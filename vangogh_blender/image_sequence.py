@@ -121,6 +121,13 @@ def nodes_showing(target: bpy.types.Object, image: bpy.types.Image) -> list[bpy.
     return found
 
 
+def nodes_playing(image: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
+    """All image nodes of this file's own materials and node groups that show `image`."""
+    materials = [m.node_tree for m in bpy.data.materials if m.node_tree and not m.library]
+    trees = [*materials, *(group for group in bpy.data.node_groups if not group.library)]
+    return [node for tree in trees for node in tree.nodes if node.type == "TEX_IMAGE" and node.image == image]
+
+
 def missing_frames(node: bpy.types.ShaderNodeTexImage) -> list[int]:
     """The numbers of the files that `node` will ask for and that are not on disk: each would render magenta."""
     image = node.image

@@ -92,6 +92,14 @@ class CancelAsked:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The user wants a waiting job `places` further on in the queue: -1 is one earlier."""
+
+    id: str
+    places: int
+
+
+@dataclass(frozen=True)
 class Forgotten:
     """The user wants a job that is over off the list."""
 
@@ -209,6 +217,19 @@ def _cancel_asked(state: State, event: CancelAsked) -> tuple[State, Effects]:
     if job.phase is Phase.CANCELLING:
         return replace(_put(state, cancelled), worker=Worker.OFF), (StopWorker(),)
     return _put(state, replace(job, phase=Phase.CANCELLING)), (Send(protocol.Cancel(id=job.id)),)
+
+
+def _moved(state: State, event: Moved) -> tuple[State, Effects]:
+    queue = [job for job in state.jobs if job.phase is Phase.WAITING]
+    job = state.job(event.id)
+    if job not in queue:
+        return state, ()
+    at = queue.index(job)
+    queue.insert(min(max(at + event.places, 0), len(queue) - 1), queue.pop(at))
+    # Those that do not wait keep their places on the list.
+    following = iter(queue)
+    jobs = tuple(next(following) if other.phase is Phase.WAITING else other for other in state.jobs)
+    return replace(state, jobs=jobs), ()
 
 
 def _forgotten(state: State, event: Forgotten) -> tuple[State, Effects]:
@@ -343,6 +364,7 @@ _MESSAGES = {
 _HANDLERS = {
     Asked: _asked,
     CancelAsked: _cancel_asked,
+    Moved: _moved,
     Forgotten: _forgotten,
     Received: _received,
     WorkerLost: _worker_lost,

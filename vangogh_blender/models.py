@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..fomm_core import protocol, registry
 from ..fomm_core.errors import UserError
-from .worker_client import _cause, _environment, find_python
+from .worker_client import _cause, core_environment, find_python
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Imports:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=_environment(root),
+                    env=core_environment(root),
                     cwd=log_folder,  # `-m` puts the current folder on the path: a folder of ours
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )

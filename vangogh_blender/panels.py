@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import bpy
 
-from . import installation, runtime_view
-from .operators.jobs import why_not
-from .properties import VANGOGH_PG_job
-from .words import duration, wrapped
+from ..fomm_core.errors import UserError
+from . import first_look, installation, job_words, runtime_view
+from .job_words import OVER
+from .motion_presets import VANGOGH_PT_presets
+from .operators.jobs import absolute, why_not
+from .properties import VANGOGH_PG_job, VANGOGH_PG_settings
+from .words import wrapped
 
-STAGES = {"model": "Loading the model", "motion": "Reading the motion", "frames": "Painting frames"}
-PHASES = {
-    "waiting": "Waiting for the job before it",
-    "starting": "Starting",
-    "running": "Running",
-    "cancelling": "Cancelling",
-    "done": "Done",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-}
 ICONS = {"done": "CHECKMARK", "failed": "ERROR", "cancelled": "CANCEL", "waiting": "TIME"}
-OVER = ("done", "failed", "cancelled")
+PREVIEW = 5.0  # the scale of the pictures in the sidebar
 
 
 class _Sidebar:
@@ -36,23 +31,12 @@ class VANGOGH_PT_animate(_Sidebar, bpy.types.Panel):
         layout = self.layout
         settings = context.scene.vangogh
         runtime_view.draw_in_sidebar(layout, context)
-        column = layout.column()
-        column.label(text="Painting")
-        row = column.row(align=True)
-        row.template_ID(settings, "painting", open="image.open")
-        row.operator("vangogh.painting_from_object", text="", icon="EYEDROPPER")
-        column.label(text="Driving Video")
-        column.prop(settings, "driving_video", text="", placeholder="A video of a talking face")
-
-        fields = layout.column()
-        fields.use_property_split = True
-        fields.use_property_decorate = False
-        fields.prop(settings, "target")
+        _draw_painting(layout.column(), settings)
+        reason = _draw_video(layout.column(), context, settings)
+        fields = _fields(layout)
         fields.prop(settings, "model")
-        fields.prop(settings, "device")
-        fields.prop(settings, "output_directory", placeholder="Automatic")
 
-        reason = why_not(settings.painting, settings, context.object)
+        reason = why_not(settings.painting, settings, context.object) or reason
         button = layout.column()
         button.scale_y = 1.8
         button.enabled = not reason
@@ -61,56 +45,112 @@ class VANGOGH_PT_animate(_Sidebar, bpy.types.Panel):
             wrapped(layout, context, reason, icon="INFO")
 
 
-class VANGOGH_PT_motion(_Sidebar, bpy.types.Panel):
+def _draw_painting(layout: bpy.types.UILayout, settings: VANGOGH_PG_settings) -> None:
+    """The painting, a look at it, and what of it moves."""
+    layout.label(text="Painting")
+    row = layout.row(align=True)
+    row.template_ID(settings, "painting", open="image.open")
+    row.operator("vangogh.painting_from_object", text="", icon="EYEDROPPER")
+    if settings.painting is None:
+        return
+    look = layout.row()
+    if preview := settings.painting.preview_ensure():
+        look.template_icon(icon_value=preview.icon_id, scale=PREVIEW)
+    side = look.column(align=True)
+    side.prop(settings, "all_faces")
+    region = side.column(align=True)
+    region.enabled = not settings.all_faces
+    region.operator("vangogh.pick_region", icon="SELECT_SET")
+    region.prop(settings, "region", text="", placeholder="auto")
+
+
+def _draw_video(layout: bpy.types.UILayout, context: bpy.types.Context, settings: VANGOGH_PG_settings) -> str:
+    """The driving video, with its first frame and its length; why it cannot be read, if it cannot."""
+    layout.label(text="Driving Video")
+    layout.prop(settings, "driving_video", text="", placeholder="A video of a talking face")
+    if not settings.driving_video:
+        return ""
+    seen = first_look.seen(absolute(settings.driving_video))
+    if isinstance(seen, UserError):
+        return str(seen)
+    if seen and seen.lines:
+        look = layout.row()
+        if icon := first_look.icon(seen.picture):
+            look.template_icon(icon_value=icon, scale=PREVIEW)
+        words = look.column(align=True)
+        for line in seen.lines:
+            words.label(text=line, translate=False)
+    return ""
+
+
+def _fields(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    """A column for fields with their names before them."""
+    fields = layout.column()
+    fields.use_property_split = True
+    fields.use_property_decorate = False
+    return fields
+
+
+class _SubPanel(_Sidebar):
+    bl_parent_id = "VANGOGH_PT_animate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+
+class VANGOGH_PT_motion(_SubPanel, bpy.types.Panel):
     bl_label = "Motion"
-    bl_parent_id = "VANGOGH_PT_animate"
-    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw_header_preset(self, _context: bpy.types.Context) -> None:
+        VANGOGH_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context: bpy.types.Context) -> None:
         settings = context.scene.vangogh
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        layout.prop(settings, "motion")
-        relative = layout.column()
-        relative.enabled = settings.motion == "relative"
-        for name in ("strength", "adapt_scale", "reference_frame"):
-            relative.prop(settings, name)
-        column = layout.column(align=True)
-        column.prop(settings, "start")
-        column.prop(settings, "end")
-        for name in ("smooth", "loop", "use_scene_fps", "add_sound"):
-            layout.prop(settings, name)
+        fields = _fields(self.layout)
+        fields.prop(settings, "motion")
+        if settings.motion == "relative":
+            for name in ("strength", "adapt_scale", "reference_frame"):
+                fields.prop(settings, name)
+        part = fields.column(align=True)
+        part.prop(settings, "start")
+        part.prop(settings, "end")
+        for name in ("smooth", "loop", "use_scene_fps"):
+            fields.prop(settings, name)
+        fields.prop(settings, "driving_region", placeholder="auto")
 
 
-class VANGOGH_PT_picture(_Sidebar, bpy.types.Panel):
-    bl_label = "Picture"
-    bl_parent_id = "VANGOGH_PT_animate"
-    bl_options = {"DEFAULT_CLOSED"}
+class VANGOGH_PT_output(_SubPanel, bpy.types.Panel):
+    bl_label = "Output"
 
     def draw(self, context: bpy.types.Context) -> None:
         settings = context.scene.vangogh
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        layout.prop(settings, "all_faces")
-        region = layout.column(align=True)
-        region.enabled = not settings.all_faces
-        region.prop(settings, "region", placeholder="auto")
-        region.operator("vangogh.pick_region", icon="SELECT_SET")
-        for name in ("driving_region", "size", "format", "config"):
-            layout.prop(settings, name)
+        fields = _fields(self.layout)
+        fields.prop(settings, "target")
+        fields.prop(settings, "output_directory", placeholder="Automatic")
+        for name in ("size", "format", "add_sound"):
+            fields.prop(settings, name)
 
 
-class VANGOGH_PT_scene(_Sidebar, bpy.types.Panel):
+class VANGOGH_PT_device(_SubPanel, bpy.types.Panel):
+    bl_label = "Device"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.vangogh
+        fields = _fields(self.layout)
+        fields.prop(settings, "device")
+        if os.path.splitext(settings.model)[1]:  # a file; a registered model has its own
+            fields.prop(settings, "config")
+        self.layout.operator("vangogh.free_memory", icon="TRASH")
+
+
+class VANGOGH_PT_scene(_SubPanel, bpy.types.Panel):
     bl_label = "Scene"
-    bl_parent_id = "VANGOGH_PT_animate"
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, _context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
         column.operator("vangogh.add_picture_frame", icon="IMAGE_PLANE")
         column.operator("vangogh.build_gallery", icon="HOME")
+        column.separator()
+        column.operator("vangogh.add_to_farm", icon="ADD")
+        column.operator("vangogh.export_farm_job", icon="EXPORT")
 
 
 class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):
@@ -133,20 +173,24 @@ class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):
 
 def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGOGH_PG_job) -> None:
     """One job: what it is, how far it is, what went wrong, what can be done about it."""
-    head = layout.row()
-    head.label(text=item.label, icon=ICONS.get(item.phase, "RENDER_ANIMATION"))
+    head = layout.row(align=True)
+    head.label(text=item.label, icon=ICONS.get(item.phase, "RENDER_ANIMATION"), translate=False)
+    if item.phase == "waiting":
+        for icon, places in (("TRIA_UP", -1), ("TRIA_DOWN", 1)):
+            move = head.operator("vangogh.move_job", text="", icon=icon, emboss=False)
+            move.job, move.places = item.name, places
     if item.phase in OVER:
         head.operator("vangogh.remove_job", text="", icon="X", emboss=False).job = item.name
     else:
-        head.operator("vangogh.cancel", text="", icon="CANCEL").job = item.name
+        head.operator("vangogh.cancel", text="", icon="CANCEL", emboss=False).job = item.name
     if item.phase == "running":
-        layout.progress(factor=item.done / max(item.total, 1), text=_progress(item))
+        layout.progress(factor=item.done / max(item.total, 1), text=job_words.progress(item))
         if item.stage == "frames":
-            layout.label(text=_speed(item))
+            layout.label(text=job_words.speed(item), translate=False)
     elif item.phase == "done":
         layout.label(text=f"{item.frames} frames")
     elif item.phase not in ("failed", "cancelled") or not item.sentence:
-        layout.label(text=PHASES.get(item.phase, item.phase))
+        layout.label(text=job_words.phase(item))
     if item.sentence:
         words = layout.column(align=True)
         wrapped(words, context, item.sentence)
@@ -165,18 +209,15 @@ def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGO
         row.operator(
             "wm.path_open", text="" if item.frames else "Open Folder", icon="FILE_FOLDER"
         ).filepath = item.output
+        if item.phase == "failed":
+            layout.operator("vangogh.copy_job_details", icon="COPYDOWN").job = item.name
 
 
-def _progress(item: VANGOGH_PG_job) -> str:
-    stage = STAGES.get(item.stage, "Running")
-    return f"{stage}: {item.done} of {item.total}" if item.total else stage
-
-
-def _speed(item: VANGOGH_PG_job) -> str:
-    parts = [f"{item.fps:.1f} frames/s"] if item.fps else []
-    if item.eta:
-        parts.append(f"{duration(item.eta)} left")
-    return ", ".join(parts)
-
-
-classes = (VANGOGH_PT_animate, VANGOGH_PT_motion, VANGOGH_PT_picture, VANGOGH_PT_scene, VANGOGH_PT_jobs)
+classes = (
+    VANGOGH_PT_animate,
+    VANGOGH_PT_motion,
+    VANGOGH_PT_output,
+    VANGOGH_PT_device,
+    VANGOGH_PT_scene,
+    VANGOGH_PT_jobs,
+)

@@ -5,9 +5,25 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import operators, panels, preferences, properties, session
+from . import (
+    command,
+    first_look,
+    motion_presets,
+    operators,
+    panels,
+    preferences,
+    properties,
+    session,
+    status_bar,
+)
 
-classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
+classes = (
+    *preferences.classes,
+    *properties.classes,
+    *operators.classes,
+    *motion_presets.classes,
+    *panels.classes,
+)
 
 
 @persistent
@@ -24,7 +40,11 @@ def register() -> None:
     for cls in classes:
         bpy.utils.register_class(cls)
     properties.register()
+    motion_presets.register()
+    first_look.register()
+    status_bar.register()
     session.begin()
+    command.register()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
@@ -36,6 +56,10 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()
+    command.unregister()
+    status_bar.unregister()
+    first_look.unregister()
+    motion_presets.unregister()
     properties.unregister()
     for cls in reversed(classes):
         bpy.utils.unregister_class(cls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import bpy
 
@@ -43,25 +44,31 @@ def about_line(about: About) -> str:
 
 def log_end() -> str:
     """The last lines of the last set-up's log."""
+    return end_of(upkeep.current().runtime.log, LOG_LINES)
+
+
+def end_of(log: Path, lines: int) -> str:
+    """So many of its last lines."""
     try:
-        lines = upkeep.current().runtime.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
     except OSError as error:
         return f"There is no log ({error})."
-    return "\n".join(lines[-LOG_LINES:])
+
+
+def versions() -> list[str]:
+    """What runs here, a line each."""
+    state = upkeep.current().runtime.state()
+    return [
+        f"Blender {bpy.app.version_string}, Python {platform.python_version()}, {platform.platform()}",
+        f"{installation.ADDON}, backend {installation.preferences().backend}",
+        f"Online access: {'on' if bpy.app.online_access else 'off'}",
+        f"Runtime: {state.kind}. {state.sentence}".rstrip(),
+        *([f"Python of one's own: {named}"] if (named := installation.named_python()) else []),
+    ]
 
 
 def details() -> str:
     """What somebody who is to help needs to know: what went wrong, the versions, and the end of the log."""
-    state = upkeep.current().runtime.state()
     error = upkeep.current().error or upkeep.current().fault
-    return "\n".join(
-        [
-            f"Blender {bpy.app.version_string}, Python {platform.python_version()}, {platform.platform()}",
-            f"{installation.ADDON}, backend {installation.preferences().backend}",
-            f"Online access: {'on' if bpy.app.online_access else 'off'}",
-            f"Runtime: {state.kind}. {state.sentence}".rstrip(),
-            *([f"Error ({error.kind}): {error}"] if error else []),
-            "",
-            log_end(),
-        ]
-    )
+    problem = [f"Error ({error.kind}): {error}"] if error else []
+    return "\n".join([*versions(), *problem, "", log_end()])

@@ -14,12 +14,13 @@ import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
-from . import image_sequence, installation, showing, sound, upkeep
+from . import image_sequence, installation, showing, sound, status_bar, upkeep
 from .jobs import (
     Asked,
     CancelAsked,
     Forgotten,
     JobState,
+    Moved,
     Noted,
     Phase,
     Received,
@@ -38,9 +39,12 @@ from .worker_client import Exited, WorkerClient
 
 BUDGET_SECONDS = 0.003  # for the worker's messages in one tick
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 0.5  # from one tick to the next
+GROW_SECONDS = 1.0  # from one look at what has arrived for a picture on the wall to the next
 CANCEL_SECONDS = 10.0  # for a worker to obey, until it is stopped
 
 INTERRUPTED = "Interrupted: Blender was closed, or another file opened, before it was finished."
+
+TAKEN_AWAY = "What showed the frames is not in the scene any more. Load Frames shows them again."
 
 ELSEWHERE = "Another file was opened. The frames are still being made; Load Frames shows them here."
 
@@ -51,17 +55,27 @@ class Session:
         self.orders: dict[str, Order] = {}
         self.client: WorkerClient | None = None
         self._to_show: list[str] = []
+        self._early: set[str] = set()  # jobs whose frames are shown while they arrive
+        self._shown: dict[str, showing.Ref] = {}  # the sequences of the jobs that are in the scene
+        self._grown = 0.0  # when
         self._cancelling_since: dict[str, float] = {}
         self._drawn: State | None = None
 
-    def ask(self, order: Order) -> None:
-        """Start the job, or let it wait for those before it."""
+    def ask(self, order: Order, early: bool = True) -> None:
+        """Start the job, or let it wait for those before it. `early`: show its frames while they arrive."""
         self.orders[order.id] = order
+        self._shown.pop(order.id, None)
+        (self._early.add if early else self._early.discard)(order.id)
         self._feed(Asked(order.id, order.label, order.request))
         self._mirror()
 
     def cancel(self, job_id: str) -> None:
         self._feed(CancelAsked(job_id))
+        self._mirror()
+
+    def move(self, job_id: str, places: int) -> None:
+        """Let a waiting job come so many places later, or earlier where it is negative."""
+        self._feed(Moved(job_id, places))
         self._mirror()
 
     def forget(self, job_id: str) -> None:
@@ -97,19 +111,24 @@ class Session:
             else:
                 self._receive(message)
         self._watch()
-        self._show_waiting()
+        if not is_rendering():  # which reads the scene
+            self._show_waiting()
+            self._show_early()
         self._mirror()
         return BUSY_SECONDS if self.state.active else IDLE_SECONDS
 
     def file_loaded(self) -> None:
         """Another .blend is open, or the same one anew: the jobs go on, and end up where they still belong."""
         listed = {item.name for scene in _own_scenes() for item in scene.vangogh.jobs}
+        self._shown.clear()
         for job in self.state.jobs:
             order = self.orders[job.id]
             if not order.blend or order.blend != bpy.data.filepath:
                 self.orders[job.id] = replace(order, welcome=False)
                 if not job.over:
                     self._feed(Noted(job.id, ELSEWHERE))
+            elif image := showing.growing(order.frames):
+                self._shown[job.id] = showing.ref(image)
             if job.over and job.id not in listed:
                 self._feed(Forgotten(job.id))
         self._mirror()
@@ -184,32 +203,60 @@ class Session:
                     self._feed(CancelAsked(job.id))
 
     def _show_waiting(self) -> None:
-        """Put finished frames into the scene, but never under a render that is reading it."""
-        if is_rendering():
-            return
+        """Put finished frames into the scene."""
         while self._to_show:
-            job_id = self._to_show.pop(0)
-            order = self.orders.get(job_id)
+            order = self.orders.get(self._to_show.pop(0))
             if order is None or not order.welcome:  # off the list, or of another file, since it was done
                 continue
-            self._show(order)
+            if order.id in self._shown and not showing.growing(order.frames):
+                self._feed(Noted(order.id, TAKEN_AWAY))  # by somebody who may not want it
+            elif order.id in self._shown or self._show(order):
+                self._grow()
+                self._add_sound(order)
 
-    def _show(self, order: Order) -> None:
+    def _show_early(self) -> None:
+        """Show what there is of the job that is being done, and let the pictures in the scene grow."""
+        job = self.state.active
+        if job and job.frames and job.id in self._early and job.id not in self._shown:
+            order = self.orders[job.id]
+            if job.phase is Phase.RUNNING and order.welcome and not self._show(order):
+                self._early.discard(job.id)  # perhaps it can be shown when it is done
+        if time.monotonic() - self._grown >= GROW_SECONDS:
+            self._grow()
+
+    def _show(self, order: Order) -> bool:
+        """Show the frames that there are; whether that was possible."""
+        image = showing.growing(order.frames)
+        if image is None:
+            try:
+                image = showing.show(order.place, order.frames, order.label, self._home(order))
+            except UserError as error:
+                self._feed(Noted(order.id, str(error)))
+                return False
+            showing.push_undo(f"Van Gogh: {order.label}")
+        self._shown[order.id] = showing.ref(image)
+        return True
+
+    def _grow(self) -> None:
+        """All frames that have arrived play, those too that an undo has taken back."""
+        self._grown = time.monotonic()
+        for job_id, shown in self._shown.items():
+            job, image = self.state.job(job_id), showing.find(bpy.data.images, shown)
+            if job and image:
+                showing.grow(image, job.frames)
+
+    def _add_sound(self, order: Order) -> None:
+        if not order.sound:
+            return
         scene = self._home(order)
         try:
-            showing.show(order.place, order.frames, order.label, scene)
+            sound.add(scene, order.request, order.place.start, image_sequence.count_frames(order.frames))
+            warning = sound.drift(scene, order.request)
         except UserError as error:
-            self._feed(Noted(order.id, str(error)))
-            return
-        if order.sound:
-            try:
-                sound.add(scene, order.request, order.place.start, image_sequence.count_frames(order.frames))
-                warning = sound.drift(scene, order.request)
-            except UserError as error:
-                warning = str(error)
-            if warning:
-                self._feed(Noted(order.id, warning))
-        showing.push_undo(f"Van Gogh: {order.label}")
+            warning = str(error)
+        if warning:
+            self._feed(Noted(order.id, warning))
+        showing.push_undo(f"Van Gogh: {order.label}, its sound")
 
     def _mirror(self) -> None:
         """Make `scene.vangogh.jobs` of every scene say what is so."""
@@ -238,13 +285,18 @@ class Session:
             elif item.phase not in ("done", "failed", "cancelled"):
                 _write(item, {"phase": "failed", "sentence": INTERRUPTED, "hint": "Press Resume."})
                 changed = True
+        # Below what an earlier Blender has left, in the order in which they are done.
+        place = len(items) - sum(item.name in here for item in items)
         for job in self.state.jobs:
             if job.id in here:
-                item = items.get(job.id)
-                if item is None:
-                    item = items.add()
-                    item.name = job.id
-                changed |= _write(item, _shown(job, self.orders[job.id]))
+                index = items.find(job.id)
+                if index < 0:
+                    items.add().name = job.id
+                    index = len(items) - 1
+                if index != place:
+                    items.move(index, place)
+                changed |= _write(items[place], _shown(job, self.orders[job.id]))
+                place += 1
         return changed
 
 
@@ -286,6 +338,7 @@ def _own_scenes() -> list[bpy.types.Scene]:
 
 
 def _redraw() -> None:
+    status_bar.redraw()
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             shows_us = {"VIEW_3D": "UI", "PREFERENCES": "WINDOW"}.get(area.type)

@@ -12,6 +12,8 @@ from . import image_sequence, picture_frame
 
 # On a sequence, the name of the painting that it was made from: so that it can be replaced by a newer one.
 MADE_FROM = "vangogh_painting"
+# On a sequence, how many of its frames play: more may be on their way.
+FRAMES = "vangogh_frames"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def find(collection: bpy.types.bpy_prop_collection, wanted: Ref) -> bpy.types.ID
     return next((block for block in collection if block.session_uid == wanted.uid), None) or named
 
 
-def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> None:
-    """Show the frames in `folder`, which holds 0001.png …, at their place in the scene.
+def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> bpy.types.Image:
+    """Show the frames in `folder`, which holds 0001.png …, at their place in the scene; the sequence.
 
     Raises:
         UserError: there are no frames, or nothing to show them on.
@@ -72,13 +74,35 @@ def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> None
     nodes = _nodes(place, painting, folder) if place.target == "OBJECT" else []
     image = image_sequence.load_sequence(folder, label)
     image[MADE_FROM] = painting.name if painting else place.painting.name
+    image[FRAMES] = frames
     for node in nodes:
         image_sequence.show(node, image, frames, start=place.start)
     if place.target == "NEW":
-        with bpy.context.temp_override(**_context(scene)):
+        with bpy.context.temp_override(**context_of(scene)):
             picture_frame.add_picture_frame(
                 bpy.context, image, frames=frames, start=place.start, location=place.location
             )
+    return image
+
+
+def growing(folder: Path) -> bpy.types.Image | None:
+    """The sequence of the frames in `folder`, where an object of a scene plays it since `show`."""
+    image = image_sequence.loaded(folder)
+    if image is None or FRAMES not in image:
+        return None
+    shown = any(o.users_scene and image_sequence.nodes_showing(o, image) for o in bpy.data.objects)
+    return image if shown else None
+
+
+def grow(image: bpy.types.Image, frames: int) -> None:
+    """Let what plays all that there was of a sequence from `show` play `frames` frames, if that is more."""
+    before = image.get(FRAMES, frames)
+    if frames <= before:
+        return
+    for node in image_sequence.nodes_playing(image):
+        if node.image_user.frame_duration == before:  # else the user has set it
+            node.image_user.frame_duration = frames
+    image[FRAMES] = frames
 
 
 def first_frame(place: Place, folder: Path, scene: bpy.types.Scene) -> int:
@@ -116,7 +140,7 @@ def _nodes(
     return nodes
 
 
-def _context(scene: bpy.types.Scene) -> dict[str, object]:
+def context_of(scene: bpy.types.Scene) -> dict[str, object]:
     """The context members of the window that shows the scene, or those that the scene has without a window."""
     for window in bpy.context.window_manager.windows:
         if window.scene == scene:

@@ -6,6 +6,8 @@ does not tell.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 
 # Options of a path's property, for a field that takes paths relative to the .blend (//…) too. Since 4.5 that has to
@@ -22,6 +24,18 @@ _EARLIER_NAMES = {
     "left_handle": "frame_final_start",
     "right_handle": "frame_final_end",
 }
+
+
+def register_presets(folder: Path) -> None:
+    """Have Blender look for presets in `folder`/presets. Before 4.3 it knew its own and the user's alone."""
+    if hasattr(bpy.utils, "register_preset_path"):
+        bpy.utils.register_preset_path(str(folder))
+
+
+def unregister_presets(folder: Path) -> None:
+    """Undo `register_presets`."""
+    if hasattr(bpy.utils, "unregister_preset_path"):
+        bpy.utils.unregister_preset_path(str(folder))
 
 
 def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.ShaderNodeTree:

@@ -10,11 +10,11 @@ LETTER_PIXELS = 6.2  # of Blender's own font at a scale of 1, on average
 EDGES_PIXELS = 78  # the icon, a box's border and the panel's, the tabs
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+def duration(seconds: float, digits: int = 0) -> str:
+    """Seconds as a person says them; below a minute with so many digits after the point."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{seconds:.{digits}f} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"

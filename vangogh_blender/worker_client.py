@@ -67,7 +67,7 @@ class WorkerClient:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=_environment(root),
+                    env=core_environment(root),
                     cwd=log_folder,  # `-m` puts the current folder on the path: a folder of ours
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
@@ -175,7 +175,7 @@ def find_python(python: str, hint: str = "") -> str:
     raise UserError("runtime", f"There is no Python at {python}.", hint)
 
 
-def _environment(root: Path) -> dict[str, str]:
+def core_environment(root: Path) -> dict[str, str]:
     """Our environment without what Blender's own Python set up in it, which would break another Python."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "__PYVENV_LAUNCHER__"}
     # No bytecode: an extension never writes into its own folder.

@@ -27,6 +27,9 @@ class FakeLayout:
 
     box = row = column = split = _part
 
+    def popover(self, **_options):
+        pass
+
     def label(self, text="", **_options):
         self._root.labels.append(text)
 
@@ -42,7 +45,7 @@ class FakeLayout:
     def prop(self, *_arguments, **_options):
         pass
 
-    template_ID = template_list = prop
+    template_ID = template_list = template_icon = prop
 
     @property
     def text(self):

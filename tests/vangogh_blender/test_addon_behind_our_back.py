@@ -131,13 +131,47 @@ def test_the_object_removed_mid_job(addon, settings):
     bpy.data.objects.remove(target)
     finish(addon)
     assert only_job().phase == "done"
+    assert "is not in the scene any more" in only_job().warnings
+
+
+def test_the_object_removed_before_the_first_frame(addon, settings):
+    chosen = settings()
+    target, _ = own_object(chosen.painting)
+    start(target="OBJECT")
+    bpy.data.objects.remove(target)
+    finish(addon)
+    assert only_job().phase == "done"
     assert "is not in this file any more" in only_job().warnings
+
+
+def test_a_picture_taken_off_the_wall_mid_job_stays_off(addon, settings):
+    settings("slow")
+    start()
+    tick_until(addon, lambda: len(sequences()) == 1)
+    bpy.data.objects.remove(bpy.context.scene.objects[0])
+    finish(addon)
+    assert only_job().phase == "done"
+    assert "Load Frames" in only_job().warnings
+    assert len(bpy.context.scene.objects) == 0
+
+
+def test_the_file_saved_while_a_picture_grows_and_loaded_when_it_is_whole(addon, settings, tmp_path):
+    settings("slow")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    start()
+    tick_until(addon, lambda: len(sequences()) == 1)
+    bpy.ops.wm.save_mainfile()
+    finish(addon)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    (frame,) = bpy.context.scene.objects
+    assert canvas_node(frame).image_user.frame_duration < FRAMES
+    tick_until(addon, lambda: canvas_node(frame).image_user.frame_duration == FRAMES)
+    assert len(bpy.context.scene.objects) == 1
 
 
 def test_the_scene_removed_mid_job(addon, settings):
     settings("slow")
     start()
-    tick_until(addon, lambda: only_job().done >= 2)
     other = bpy.data.scenes.new("other")
     bpy.data.scenes.remove(bpy.context.scene)
     finish(addon)

@@ -104,12 +104,41 @@ def test_progress_reaches_the_sidebar_and_cancel_and_resume_work(addon, settings
     finish(addon)
     assert only_job().phase == "cancelled"
     assert 0 < only_job().frames < FRAMES
-    assert not sequences()
-    # What there is can be shown, and the rest be made.
-    assert bpy.ops.vangogh.load_frames(job=only_job().name) == {"FINISHED"}
-    assert canvas_node(bpy.context.scene.objects[0]).image_user.frame_duration == only_job().frames
+    # What there is plays, and the rest can be made.
+    (frame,) = bpy.context.scene.objects
+    assert 0 < canvas_node(frame).image_user.frame_duration <= only_job().frames
     assert bpy.ops.vangogh.resume(job=only_job().name) == {"FINISHED"}
     assert only_job().phase == "done"
+    assert canvas_node(frame).image_user.frame_duration == FRAMES
+    assert len(bpy.context.scene.objects) == 1
+
+
+def test_the_picture_grows_while_its_frames_arrive(addon, settings, monkeypatch):
+    settings("slow")
+    monkeypatch.setattr(addon.session, "GROW_SECONDS", 0.0)
+    start()
+    tick_until(addon, lambda: len(sequences()) == 1)
+    node = canvas_node(bpy.context.scene.objects[0])
+    played = []
+    while not all(job.over for job in addon.session.current().state.jobs):
+        addon.session.tick()
+        played.append(node.image_user.frame_duration)
+        time.sleep(0.01)
+    assert len(set(played)) > 3
+    assert played == sorted(played)
+    finish(addon)
+    assert node.image_user.frame_duration == FRAMES
+    assert len(bpy.context.scene.objects) == 1
+
+
+def test_a_length_that_the_user_has_set_does_not_grow(addon, settings):
+    settings("slow")
+    start()
+    tick_until(addon, lambda: len(sequences()) == 1)
+    node = canvas_node(bpy.context.scene.objects[0])
+    node.image_user.frame_duration = 100
+    finish(addon)
+    assert node.image_user.frame_duration == 100
 
 
 def test_two_jobs_run_one_after_the_other_in_folders_of_their_own(addon, settings, tmp_path):

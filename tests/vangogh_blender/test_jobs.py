@@ -206,3 +206,17 @@ def test_whatever_happens(sequence):
                     with_worker.add(effect.message.id)
                 else:
                     assert effect.message.id in with_worker
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-5, 5)), max_size=8))
+def test_moving_jobs_loses_none_and_moves_only_those_that_wait(moves):
+    state, _ = run(*(asked(job_id) for job_id in "abcd"), received(HELLO))
+    for job_id, places in moves:
+        before = [job.id for job in state.jobs]
+        state, effects = transition(state, jobs.Moved(job_id, places))
+        after = [job.id for job in state.jobs]
+        assert effects == ()
+        assert sorted(after) == sorted(before)
+        assert after[0] == "a", "it is under way"
+        if job_id != "a":
+            assert after.index(job_id) == min(max(before.index(job_id) + places, 1), 3)

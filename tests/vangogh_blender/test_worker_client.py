@@ -166,7 +166,7 @@ def test_stop_ends_even_a_deaf_worker(client, job):
 def test_the_environment_of_blenders_python_does_not_reach_the_worker(monkeypatch):
     for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"):
         monkeypatch.setenv(name, "/of/blender")
-    environment = worker_client._environment(ROOT)
+    environment = worker_client.core_environment(ROOT)
     assert "/of/blender" not in environment.values()
     assert environment["PYTHONPATH"] == str(ROOT)
 

@@ -1,6 +1,6 @@
 """The operators: they ask and report; the work is done by the modules beside this package."""
 
-from . import jobs, models, painting, region, runtime, scene, sound
+from . import farm, jobs, models, painting, region, runtime, scene, sound
 
 classes = (
     *jobs.classes,
@@ -10,4 +10,5 @@ classes = (
     *scene.classes,
     *runtime.classes,
     *models.classes,
+    *farm.classes,
 )

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ...fomm_core import protocol
 from ...fomm_core.errors import UserError
-from .. import installation, painting, session, showing, upkeep
+from .. import installation, job_words, painting, session, showing, upkeep
 from ..jobs import JobState, Phase
 from ..order import Order
 from ..properties import SETTINGS, JobSettings, ShowSettings
@@ -20,17 +20,34 @@ from ..properties import SETTINGS, JobSettings, ShowSettings
 TELL_SECONDS = 2.0
 
 
-def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.types.Object | None) -> str:
-    """Why these settings cannot be animated, as one sentence; empty when they can as far as a glance tells."""
+def why_not(
+    image: bpy.types.Image | None,
+    settings: object,
+    target_object: bpy.types.Object | None,
+    elsewhere: bool = False,
+) -> str:
+    """Why these settings cannot be animated, as one sentence; empty when they can as far as a glance tells.
+
+    Args:
+        elsewhere: on a farm: nothing need be set up here.
+    """
+    if elsewhere:
+        return _why_not_anywhere(image, settings, target_object)
     if upkeep.current().running and not installation.named_python():
         return "Wait until it is set up."
     if not installation.worker_python():
         return f"It is not set up yet. {installation.worker_hint()}"
+    return _why_not_anywhere(image, settings, target_object)
+
+
+def _why_not_anywhere(
+    image: bpy.types.Image | None, settings: object, target_object: bpy.types.Object | None
+) -> str:
     if image is None:
         return "Choose a painting."
     if not settings.driving_video:
         return "Choose a driving video."
-    video = _absolute(settings.driving_video)
+    video = absolute(settings.driving_video)
     if not os.path.isfile(video):
         return f"There is no driving video at {video}."
     if settings.target == "OBJECT":
@@ -41,7 +58,8 @@ def why_not(image: bpy.types.Image | None, settings: object, target_object: bpy.
     return ""
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """A path of the user's, relative to the .blend or to their home, as an absolute one."""
     return os.path.abspath(bpy.path.abspath(os.path.expanduser(path)))
 
 
@@ -50,23 +68,25 @@ def make_order(
     image: bpy.types.Image | None,
     settings: object,
     target_object: bpy.types.Object | None,
+    elsewhere: bool = False,
 ) -> Order:
     """The order for a new job: the painting is on disk and the job's folder is made.
 
     Args:
         settings: has the attributes of `JobSettings`.
         target_object: for the target OBJECT, the object that shows the painting.
+        elsewhere: a farm is to do it.
 
     Raises:
         UserError: it cannot be animated as it is.
     """
-    if reason := why_not(image, settings, target_object):
+    if reason := why_not(image, settings, target_object, elsewhere):
         raise UserError("arguments", reason)
     scene = context.scene
-    video = Path(_absolute(settings.driving_video))
+    video = Path(absolute(settings.driving_video))
     orders = session.current().orders
     folder = painting.job_folder(
-        _absolute(settings.output_directory) if settings.output_directory else "",
+        absolute(settings.output_directory) if settings.output_directory else "",
         image.name,
         video,
         fallback=installation.user_folder("jobs"),
@@ -108,7 +128,7 @@ def make_order(
 
 def _model(name: str) -> str:
     """A name as it is, a file's path made absolute."""
-    return _absolute(name) if "/" in name or os.sep in name else name or "starter"
+    return absolute(name) if "/" in name or os.sep in name else name or "starter"
 
 
 def _place(
@@ -150,8 +170,9 @@ class _Runs:
     )
 
     def run(self, order: Order) -> set[str]:
-        session.current().ask(order)
-        if not (self.wait if self.properties.is_property_set("wait") else bpy.app.background):
+        waits = self.wait if self.properties.is_property_set("wait") else bpy.app.background
+        session.current().ask(order, early=not waits)
+        if not waits:
             self.report({"INFO"}, f"The frames go to {order.frames}")
             return {"FINISHED"}
         job = _wait_for(order.id)
@@ -179,12 +200,10 @@ def _wait_for(job_id: str) -> JobState:
     return job
 
 
-class VANGOGH_OT_animate(JobSettings, _OnObject, _Runs, bpy.types.Operator):
-    """Make the painting move as the driving video does"""
+class Orders(JobSettings, _OnObject):
+    """For operators that make an order of a painting and the settings; `run` says what becomes of it."""
 
-    bl_idname = "vangogh.animate"
-    bl_label = "Animate"
-    bl_options = {"REGISTER"}
+    elsewhere = False  # a farm does it
 
     painting: StringProperty(
         name="Painting",
@@ -203,18 +222,26 @@ class VANGOGH_OT_animate(JobSettings, _OnObject, _Runs, bpy.types.Operator):
         try:
             image = _image(self.painting) if self.painting else settings.painting
             target_object = self.target_object(context)
-            order = make_order(context, image, chosen, target_object)
+            order = make_order(context, image, chosen, target_object, self.elsewhere)
         except UserError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return self.run(order)
 
 
+class VANGOGH_OT_animate(Orders, _Runs, bpy.types.Operator):
+    """Make the painting move as the driving video does"""
+
+    bl_idname = "vangogh.animate"
+    bl_label = "Animate"
+    bl_options = {"REGISTER"}
+
+
 def _image(name_or_path: str) -> bpy.types.Image:
     if image := bpy.data.images.get(name_or_path):
         return image
     try:
-        return bpy.data.images.load(_absolute(name_or_path), check_existing=True)
+        return bpy.data.images.load(absolute(name_or_path), check_existing=True)
     except RuntimeError as error:
         raise UserError(
             "image",
@@ -293,7 +320,7 @@ class VANGOGH_OT_load_frames(OfJob, ShowSettings, _OnObject, bpy.types.Operator)
         target_object = self.target_object(context)
         try:
             if self.directory:
-                folder = Path(_absolute(self.directory))
+                folder = Path(absolute(self.directory))
                 image, label = settings.painting, folder.name
                 folder = folder / "frames" if (folder / "frames").is_dir() else folder
             else:
@@ -315,6 +342,44 @@ class VANGOGH_OT_remove_job(OfJob, bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         session.current().forget(self.job)
+        return {"FINISHED"}
+
+
+class VANGOGH_OT_move_job(OfJob, bpy.types.Operator):
+    """Let a waiting job come earlier or later"""
+
+    bl_idname = "vangogh.move_job"
+    bl_label = "Move Job"
+
+    places: IntProperty(
+        name="Places",
+        description="How many places later; negative is earlier",
+        default=-1,
+        options={"SKIP_SAVE"},
+    )
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        job = session.current().state.job(self.job)
+        if job is None or job.phase is not Phase.WAITING:
+            self.report({"INFO"}, "Only a waiting job can be moved")
+            return {"CANCELLED"}
+        session.current().move(self.job, self.places)
+        return {"FINISHED"}
+
+
+class VANGOGH_OT_copy_job_details(OfJob, bpy.types.Operator):
+    """Copy what went wrong, what was asked for, the versions and the end of the log, to send it to somebody"""
+
+    bl_idname = "vangogh.copy_job_details"
+    bl_label = "Copy Details"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        item = context.scene.vangogh.jobs.get(self.job)
+        if item is None:
+            self.report({"ERROR"}, f"There is no job {self.job!r} in this scene.")
+            return {"CANCELLED"}
+        context.window_manager.clipboard = job_words.details(item)
+        self.report({"INFO"}, "Copied: paste it into your message")
         return {"FINISHED"}
 
 
@@ -344,5 +409,7 @@ classes = (
     VANGOGH_OT_resume,
     VANGOGH_OT_load_frames,
     VANGOGH_OT_remove_job,
+    VANGOGH_OT_move_job,
+    VANGOGH_OT_copy_job_details,
     VANGOGH_OT_free_memory,
 )

@@ -77,7 +77,7 @@ def open_easel():
 def open_panels():
     """The sidebar's panels are closed by default: open those with the new settings."""
     panels = addon("panels")
-    for panel in (panels.VANGOGH_PT_motion, panels.VANGOGH_PT_picture):
+    for panel in (panels.VANGOGH_PT_motion, panels.VANGOGH_PT_output):
         bpy.utils.unregister_class(panel)
         panel.bl_options = set()
         bpy.utils.register_class(panel)

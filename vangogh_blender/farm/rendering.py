@@ -1,0 +1,145 @@
+"""A bundle's scene, with its animations in it, rendered frame by frame."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+
+from ...fomm_core import bundle as layout
+from ...fomm_core.bundle import Animation, Bundle, Shown
+from ...fomm_core.errors import UserError
+from ...fomm_core.files import replacing, writing
+from .. import image_sequence, picture_frame, showing
+
+
+def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
+    """Render a range of frames of the bundle's scene, which is open; yields the percentage that is done.
+
+    Raises:
+        UserError: such frames are not in the scene, an animation is not there, or a picture cannot be written.
+    """
+    bundle = Bundle(folder)
+    wanted = layout.frames_of(bundle.manifest.scene, frames)
+    bundle.file(bundle.manifest.scene.file)
+    bundle.claim(output)
+    scene = bpy.data.scenes.get(bundle.manifest.scene.name)
+    if scene is None:
+        raise UserError(
+            "arguments",
+            f"There is no scene {bundle.manifest.scene.name} in the bundle's file.",
+            layout.REMADE,
+        )
+    suffix = bundle.manifest.scene.suffix
+    _settle(scene)
+    missing = [f for f in wanted if not layout.picture(output, f, suffix).is_file()]
+    if missing:
+        hang(bundle, output, scene)
+        _check_sequences()
+        with writing(output / "render"):
+            (output / "render").mkdir(parents=True, exist_ok=True)
+    for index, frame in enumerate(missing, 1):
+        with replacing(layout.picture(output, frame, suffix)) as temporary:
+            _render_one(scene, frame, temporary)
+            if suffix == ".png":
+                _forget_times(temporary)
+        yield 100 * index // len(missing)
+
+
+def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
+    """Let the scene show the bundle's animations. Raises `UserError` where one is not complete."""
+    places = [(animation, shown) for animation in bundle.manifest.animations for shown in animation.shown]
+    # All nodes first: a painting that two clips drive is another image on each object afterwards.
+    found = [_nodes(shown) for _, shown in places]
+    for (animation, shown), nodes in zip(places, found, strict=True):
+        frames = layout.animation_folder(output, animation.name) / "frames"
+        count = _count(animation, frames)
+        image = image_sequence.load_sequence(frames, animation.name)
+        for node in nodes:
+            moves = node.image is not None and node.image.source == "SEQUENCE"
+            start, cyclic = (node.image_user.frame_start, node.image_user.use_cyclic) if moves else (0, True)
+            image_sequence.show(node, image, count, start if moves else shown.start, cyclic)
+        if shown.location is not None:
+            with bpy.context.temp_override(**showing.context_of(scene)):
+                picture_frame.add_picture_frame(
+                    bpy.context, image, frames=count, start=shown.start, location=shown.location
+                )
+
+
+def _count(animation: Animation, frames: Path) -> int:
+    """How many frames the finished animation has. Raises `UserError` where it is not finished."""
+    count = image_sequence.count_frames(frames)
+    if not count or not (frames.parent / layout.DONE).is_file():
+        raise UserError("image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate.")
+    return count
+
+
+def _nodes(shown: Shown) -> list[bpy.types.ShaderNodeTexImage]:
+    image = bpy.data.images.get(shown.image) if shown.image else None
+    if image is None:
+        if shown.image:
+            raise UserError("image", f"The scene has no image {shown.image}.", layout.REMADE)
+        return []
+    if shown.object:
+        target = bpy.data.objects.get(shown.object)
+        return image_sequence.nodes_showing(target, image) if target else []
+    seen = {}
+    for target in bpy.data.objects:
+        for node in image_sequence.nodes_showing(target, image):
+            seen[node.as_pointer()] = node
+    return list(seen.values())
+
+
+def _check_sequences() -> None:
+    """Raises `UserError` where a sequence lacks a file: Blender would render magenta and say nothing."""
+    for target in bpy.data.objects:
+        for image in bpy.data.images:
+            for node in image_sequence.nodes_showing(target, image):
+                if lost := image_sequence.missing_frames(node):
+                    raise UserError(
+                        "image",
+                        f"{target.name} shows {image.name}, whose frame {lost[0]} is not there.",
+                        "Run the step Animate again.",
+                    )
+
+
+# What Blender writes into a picture's file of the moment and the machine that rendered it.
+_MOMENT = ("date", "render_time", "memory", "hostname", "filename")
+
+
+def _settle(scene: bpy.types.Scene) -> None:
+    """Let a picture depend on the scene alone, whoever renders it; what the user wants to read in it stays."""
+    scene.render.use_file_extension = False  # the name is whole
+    scene.render.use_overwrite, scene.render.use_placeholder = True, False
+    if not scene.render.use_stamp:
+        for name in _MOMENT:
+            setattr(scene.render, f"use_stamp_{name}", False)
+
+
+def _render_one(scene: bpy.types.Scene, frame: int, path: Path) -> None:
+    scene.render.filepath = str(path)
+    scene.frame_set(frame)
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        reason = str(error).strip().removeprefix("Error: ").splitlines()[0]
+        raise UserError("output", f"Frame {frame} cannot be rendered: {reason}.", "See the log.") from error
+    if not path.is_file() or not os.path.getsize(path):
+        raise UserError(
+            "output", f"Blender wrote no picture of frame {frame} to {path}.", "Is the disk full?"
+        )
+
+
+def _forget_times(path: Path) -> None:
+    """Take out of a PNG how long Cycles rendered it: `use_stamp_render_time` does not keep it from telling."""
+    data = path.read_bytes()
+    kept, at = [data[:8]], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")  # a chunk: length, name, content, checksum
+        if not (data[at + 4 : at + 8] == b"tEXt" and re.match(rb"cycles\..*_time\0", data[at + 8 : end])):
+            kept.append(data[at:end])
+        at = end
+    path.write_bytes(b"".join(kept))

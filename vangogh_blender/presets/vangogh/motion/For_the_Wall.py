@@ -1,0 +1,11 @@
+import bpy
+
+settings = bpy.context.scene.vangogh
+
+settings.motion = "relative"
+settings.strength = 0.8
+settings.adapt_scale = True
+settings.reference_frame = "first"
+settings.smooth = 1.5
+settings.loop = "seamless"
+settings.use_scene_fps = True
