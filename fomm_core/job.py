@@ -165,6 +165,21 @@ def prepare(
     return Scene(track, sitters.prepare(painting, job, track, animator, control, plain), plain)
 
 
+def frames(
+    job: Job, painting: np.ndarray, scene: Scene, control: Control, kept: int = 0
+) -> Iterator[np.ndarray]:
+    """The frames after the first `kept` as `run` writes them, computed one after another as they are asked for.
+
+    Args:
+        painting, scene: what `prepare` was given, and what it gave.
+    """
+    canvases = []
+    if not scene.plain:
+        painting, scale = _scaled(painting, job.size)
+        canvases = [_canvas(painting, sitter, scale) for sitter in scene.sitters]
+    return _frames(painting, scene, canvases, kept, control)
+
+
 def _check_format(format: str, width: int, height: int) -> None:
     largest = media.MAX_SIDE.get(format, math.inf)
     if max(width, height) > largest:
