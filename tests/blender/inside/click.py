@@ -98,6 +98,8 @@ def script():
     sidebar.tag_redraw()
     yield 1.0
     yield from until(lambda: not addon("upkeep").current().answers.pending, 60)  # the look at the video
+    yield 2.0  # the panels below move down to make room for it
+    sidebar.tag_redraw()
     yield 1.0
     screenshot("02-chosen")
     bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "scene.blend"))
