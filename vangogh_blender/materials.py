@@ -232,11 +232,15 @@ def glass() -> bpy.types.Material:
     [output] = shader.tree.nodes
     fresnel = shader.node("Fresnel", x=-300)
     shader.set(fresnel, {"IOR": 1.5})
+    # From behind, light would seem to come out of a whole block of glass, and not at all where it comes aslant.
+    front = shader.node("Math", x=-150, operation="SUBTRACT", use_clamp=True)
+    shader.link(fresnel.outputs[0], front.inputs[0])
+    shader.link(shader.node("NewGeometry", x=-300).outputs["Backfacing"], front.inputs[1])
     mixed = shader.node("MixShader", x=0)
     clear, mirror = shader.node("BsdfTransparent", x=-300), shader.node("BsdfAnisotropic", x=-300)
     shader.set(clear, {"Color": (0.97, 0.985, 0.98, 1.0)})
     shader.set(mirror, {"Roughness": 0.02, "Color": (1.0, 1.0, 1.0, 1.0)})
-    for source, target in zip((fresnel, clear, mirror), mixed.inputs, strict=True):
+    for source, target in zip((front, clear, mirror), mixed.inputs, strict=True):
         shader.link(source.outputs[0], target)
     shader.link(mixed.outputs[0], output.inputs["Surface"])
     shader.material.surface_render_method = "BLENDED"

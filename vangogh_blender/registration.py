@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import operators, panels, preferences, properties, session
+from . import operators, panels, preferences, properties, render_check, session
 
 classes = (*preferences.classes, *properties.classes, *operators.classes, *panels.classes)
 
@@ -27,12 +27,14 @@ def register() -> None:
     session.begin()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
+    render_check.register()
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
 
 
 def unregister() -> None:
     if bpy.app.timers.is_registered(session.tick):
         bpy.app.timers.unregister(session.tick)
+    render_check.unregister()
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()

@@ -20,11 +20,12 @@ DOOR_WIDTH, DOOR_HEIGHT = 1.5, 2.55
 NEXT_ROOM = 3.0  # how deep the room is that one sees through the doorway
 
 Color = tuple[float, float, float]
-WALL_COLOR = (0.58, 0.55, 0.49)  # a warm white
+WALL_COLOR = (0.64, 0.595, 0.515)  # a warm white
 NEXT_ROOM_COLOR = (0.16, 0.032, 0.028)
 TRIM = (0.66, 0.64, 0.59)
 WARM = (1.0, 0.86, 0.68)
-DAYLIGHT = (0.82, 0.91, 1.0)
+DAYLIGHT = (1.0, 0.98, 0.95)
+DAY = 17.0  # W/m² of daylight through the ceiling's glass
 
 # Sections of the trim as (out of the wall, up) points, metres.
 SKIRTING = ((0.0, 0.0), (0.03, 0.0), (0.03, 0.16), (0.022, 0.185), (0.024, 0.2), (0.012, 0.22), (0.0, 0.22))
@@ -184,7 +185,8 @@ def _laylight(collection: bpy.types.Collection, left: float, right: float) -> No
         bars.box((x0, y - 0.025, HEIGHT - 0.02), (x1, y + 0.025, HEIGHT + 0.22))
     bars.add("Laylight Bars", materials.plain("Trim", TRIM, 0.55), collection)
     middle = ((x0 + x1) / 2, (y0 + y1) / 2, HEIGHT - 0.05)
-    _area(collection, "Daylight", middle, (x1 - x0, y1 - y0), 215.0, DAYLIGHT)
+    size = (x1 - x0, y1 - y0)
+    _area(collection, "Daylight", middle, size, DAY * size[0] * size[1], DAYLIGHT)
 
 
 def _floor(collection: bpy.types.Collection, left: float, right: float, chance: random.Random) -> None:

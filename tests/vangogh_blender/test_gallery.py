@@ -11,7 +11,8 @@ from bpy_extras.object_utils import world_to_camera_view  # noqa: E402
 from mathutils import Vector  # noqa: E402
 from vangogh_says_hello.fomm_core.errors import UserError  # noqa: E402
 from vangogh_says_hello.vangogh_blender import gallery, picture_frame, showing, versions  # noqa: E402
-from vangogh_says_hello.vangogh_blender.operators import scene as operators  # noqa: E402
+from vangogh_says_hello.vangogh_blender.operators import gallery as gallery_operators  # noqa: E402
+from vangogh_says_hello.vangogh_blender.operators import scene as scene_operators  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,8 @@ def empty_scene():
 @pytest.fixture
 def registered():
     """The operators, unless the extension itself is switched on already."""
-    mine = [c for c in operators.classes if not hasattr(bpy.types, c.__name__)]
+    both = (*scene_operators.classes, *gallery_operators.classes)
+    mine = [c for c in both if not hasattr(bpy.types, c.__name__)]
     for cls in mine:
         bpy.utils.register_class(cls)
     yield
@@ -304,4 +306,25 @@ class TestOperators:
     def test_build_gallery_without_paintings_says_so(self):
         with pytest.raises(RuntimeError, match="no painting"):
             bpy.ops.vangogh.build_gallery()
+        assert "Gallery" not in bpy.data.collections
+
+    def test_a_gallery_from_files(self, tmp_path):
+        for name in ("Two.png", "One_by hand.png"):
+            image = painting(name=name).image
+            image.filepath_raw, image.file_format = str(tmp_path / name), "PNG"
+            image.save()
+            bpy.data.images.remove(image)
+        files = [{"name": "Two.png"}, {"name": "One_by hand.png"}]
+        bpy.ops.vangogh.gallery_from_files(directory=str(tmp_path), files=files, style="PLAIN", mat=0.05)
+        collection = bpy.data.collections["Gallery"]
+        captions = [thing.data.body for thing in collection.objects if thing.type == "FONT"]
+        assert captions == ["One by hand", "Two"]
+        for frame in frames_in(collection):
+            modifier = picture_frame.frame_modifier(frame)
+            assert versions.modifier_input(modifier, "Mat Board") == pytest.approx(0.05)
+
+    def test_a_file_that_is_no_picture_is_named(self, tmp_path):
+        (tmp_path / "notes.png").write_text("not a picture")
+        with pytest.raises(RuntimeError, match=r"notes\.png"):
+            bpy.ops.vangogh.gallery_from_files(directory=str(tmp_path), files=[{"name": "notes.png"}])
         assert "Gallery" not in bpy.data.collections

@@ -1,21 +1,12 @@
-"""Operators that build things in the scene: a framed picture, a gallery."""
+"""Operators for framed pictures, and for what a render would make of them."""
 
 from __future__ import annotations
 
 import bpy
-from bpy.props import (
-    BoolProperty,
-    EnumProperty,
-    FloatProperty,
-    FloatVectorProperty,
-    IntProperty,
-    StringProperty,
-)
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from ...fomm_core.errors import UserError
-from .. import colors, image_sequence, picture_frame
-from ..gallery import Painting, build_gallery
-from ..room import WALL_COLOR
+from .. import colors, image_sequence, picture_frame, render_check
 
 STYLE_ITEMS = (
     ("GILDED", "Gilded", "Carved and gilded: beads, flutes, laurel and a shell on each corner"),
@@ -73,27 +64,6 @@ def chosen_painting(context: bpy.types.Context) -> bpy.types.Image | None:
     """The painting chosen in the Van Gogh panel, if any."""
     settings = getattr(context.scene, "vangogh", None)
     return settings.painting if settings else None
-
-
-def selected_paintings(
-    context: bpy.types.Context, height: float, framing: dict[str, object]
-) -> list[Painting]:
-    """The paintings that the selected objects show, as sequences where they are; else the one chosen in the panel.
-
-    The active object's first, then by the objects' names. Each image is taken once; a sequence keeps the start and
-    the number of frames of the node that shows it.
-    """
-    found: dict[bpy.types.Image, Painting] = {}
-    active = context.view_layer.objects.active
-    for target in sorted(context.selected_objects, key=lambda o: (o != active, o.name)):
-        for image in bpy.data.images:
-            nodes = image_sequence.nodes_showing(target, image)
-            if nodes and image not in found:
-                user = nodes[0].image_user
-                found[image] = Painting(image, user.frame_duration, user.frame_start, height, framing=framing)
-    if not found and (image := chosen_painting(context)):
-        found[image] = Painting(image, frames_of(image), context.scene.frame_start, height, framing=framing)
-    return list(found.values())
 
 
 def frames_of(image: bpy.types.Image) -> int:
@@ -181,63 +151,6 @@ class VANGOGH_OT_set_frame_style(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class VANGOGH_OT_build_gallery(FrameSettings, bpy.types.Operator):
-    """Build a lit room round the paintings of the selected objects, or the panel's, and a camera that walks by"""
-
-    bl_idname = "vangogh.build_gallery"
-    bl_label = "Build Gallery"
-    bl_options = {"REGISTER", "UNDO"}
-
-    height: FloatProperty(
-        name="Height", description="Height of each canvas, without the frame", default=0.9, min=0.1, max=1.8,
-        unit="LENGTH",
-    )  # fmt: skip
-    frames: IntProperty(
-        name="Length", description="Frames of the camera's walk; 0 gives it the time it needs", min=0
-    )
-    wall_color: FloatVectorProperty(
-        name="Walls", description="Colour of the walls", subtype="COLOR", min=0.0, max=1.0, default=WALL_COLOR
-    )
-    standard: BoolProperty(
-        name="Standard Colors",
-        description="Set the scene's view transform to Standard, which shows the paintings in their own colours",
-        options={"SKIP_SAVE"},
-    )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.mode == "OBJECT"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        scene = context.scene
-        try:
-            paintings = selected_paintings(context, self.height, self.framing(context))
-            build_gallery(
-                context,
-                paintings,
-                first_frame=scene.frame_start,
-                last_frame=scene.frame_start + self.frames - 1 if self.frames else None,
-                wall_color=tuple(self.wall_color),
-            )
-        except UserError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if self.standard:
-            colors.use_standard(scene)
-        elif advice := colors.advice(scene):
-            self.report({"INFO"}, advice)
-        return {"FINISHED"}
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        for name in ("height", "frames", "wall_color"):
-            layout.prop(self, name)
-        self.draw_framing(layout)
-        if self.standard or colors.advice(context.scene):
-            layout.prop(self, "standard")
-
-
 class VANGOGH_OT_use_standard_colors(bpy.types.Operator):
     """Set the scene's view transform to Standard, without a look: paintings keep their own colours"""
 
@@ -257,9 +170,25 @@ class VANGOGH_OT_use_standard_colors(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class VANGOGH_OT_check_sequences(bpy.types.Operator):
+    """Find the frames that a render of this scene would miss; it runs by itself before each render"""
+
+    bl_idname = "vangogh.check_sequences"
+    bl_label = "Check Sequences"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        found = render_check.problems(context.scene)
+        for sentence in found:
+            self.report({"ERROR"}, sentence)
+        if found:
+            return {"CANCELLED"}
+        self.report({"INFO"}, "Every frame that this scene shows is there")
+        return {"FINISHED"}
+
+
 classes = (
     VANGOGH_OT_add_picture_frame,
     VANGOGH_OT_set_frame_style,
-    VANGOGH_OT_build_gallery,
     VANGOGH_OT_use_standard_colors,
+    VANGOGH_OT_check_sequences,
 )
