@@ -188,7 +188,7 @@ def _spot(collection: bpy.types.Collection, place: _Hung) -> None:
     light.spot_size = 2 * math.atan(0.85 * math.hypot(place.width, place.height) / aim.length)
     light.spot_blend = 0.85
     light.shadow_soft_size = 0.035
-    light.energy = 27.0 * aim.length_squared  # the same light on every painting, however far the lamp
+    light.energy = 25.0 * aim.length_squared  # the same light on every painting, however far the lamp
     lamp = bpy.data.objects.new("Spotlight", light)
     turned = aim.to_track_quat("-Z", "Y").to_matrix().to_4x4()
     lamp.matrix_basis = (
@@ -223,7 +223,7 @@ def _caption(collection: bpy.types.Collection, place: _Hung) -> None:
     margin = 0.014
     text.text_boxes[0].width, text.text_boxes[0].height = width - 2 * margin, height - 2 * margin
     text.overflow = "SCALE"  # a long title is written smaller
-    text.size = 0.024
+    text.size = 0.029
     text.align_x, text.align_y = "LEFT", "CENTER"
     text.materials.append(materials.plain("Ink", (0.015, 0.015, 0.015), 0.8))
     words = bpy.data.objects.new("Caption", text)

@@ -168,7 +168,7 @@ def gilded() -> bpy.types.Material:
     leaf = shader.ramp(
         patches, [(0.3, (0.66, 0.40, 0.13)), (0.5, (0.82, 0.55, 0.21)), (0.7, (0.92, 0.68, 0.32))]
     )
-    dusty = shader.mix(shader.values(ridge, 1.0, 0.0, 0.0, 0.5), leaf, (0.16, 0.085, 0.03))
+    dusty = shader.mix(shader.values(ridge, 0.9, 0.0, 0.0, 0.72), leaf, (0.17, 0.09, 0.03))
     # Rubbed through to the clay where an edge and a patch of wear meet.
     wear = shader.node("Math", x=-500, operation="MULTIPLY")
     shader.link(ridge, wear.inputs[0])

@@ -25,7 +25,7 @@ NEXT_ROOM_COLOR = (0.16, 0.032, 0.028)
 TRIM = (0.66, 0.64, 0.59)
 WARM = (1.0, 0.86, 0.68)
 DAYLIGHT = (1.0, 0.98, 0.95)
-DAY = 17.0  # W/m² of daylight through the ceiling's glass
+DAY = 12.5  # W/m² of daylight through the ceiling's glass
 
 # Sections of the trim as (out of the wall, up) points, metres.
 SKIRTING = ((0.0, 0.0), (0.03, 0.0), (0.03, 0.16), (0.022, 0.185), (0.024, 0.2), (0.012, 0.22), (0.0, 0.22))
