@@ -20,6 +20,7 @@ from mathutils import Vector
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "vangogh_says_hello"
 FPS = 24
+MOVING = "Moving Portrait"
 SHORTEST, LONGEST = 72, 120  # of the shot, in frames
 
 
@@ -58,11 +59,14 @@ def build(scene: bpy.types.Scene, frames: Path, stills: list[Path]) -> bpy.types
     scene.render.resolution_x, scene.render.resolution_y = 640, 360
     scene.render.fps = FPS
     count = image_sequence.count_frames(frames)
-    moving = image_sequence.load_sequence(frames, "Moving Portrait")
-    paintings = [gallery.Painting(moving, count, height=1.0, title="Van Gogh says hello")]
-    for path, style in zip(stills, ("GILDED", "WOOD") * len(stills), strict=False):
+    moving = image_sequence.load_sequence(frames, MOVING)
+    beside = []
+    for path, style in zip(stills, ("RIPPLE", "WOOD") * len(stills), strict=False):
         image = bpy.data.images.load(bpy.path.relpath(str(path)))
-        paintings.append(gallery.Painting(image, height=0.75, style=style))
+        beside.append(gallery.Painting(image, height=0.75, style=style, visit=False))
+    half = len(beside) // 2
+    portrait = gallery.Painting(moving, count, height=1.0, title="Van Gogh says hello")
+    paintings = [*beside[:half], portrait, *beside[half:]]
     return gallery.build_gallery(bpy.context, paintings, last_frame=min(max(count, SHORTEST), LONGEST))
 
 
@@ -89,10 +93,16 @@ def set_up_render(scene: bpy.types.Scene) -> None:
 
 
 def canvas_corners(collection: bpy.types.Collection) -> list[Vector]:
-    """The corners, in the world, of the canvas that the camera walks up to: of the first picture hung."""
-    frame = next(thing for thing in collection.objects if "ridge" in getattr(thing.data, "attributes", ()))
-    canvas = next(polygon for polygon in frame.data.polygons if polygon.material_index == 0)
-    return [frame.matrix_basis @ frame.data.vertices[i].co for i in canvas.vertices]
+    """The corners, in the world, of the canvas that moves, which is the one that the camera walks up to."""
+    frame = next(thing for thing in collection.objects if thing.name.startswith(MOVING))
+    bpy.context.view_layer.update()
+    canvas = next(p for p in evaluated(frame).data.polygons if p.material_index == 0)
+    return [frame.matrix_world @ evaluated(frame).data.vertices[i].co for i in canvas.vertices]
+
+
+def evaluated(thing: bpy.types.Object) -> bpy.types.Object:
+    """The object as it is rendered, with what its modifiers make of it."""
+    return thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
 
 
 def render(scene: bpy.types.Scene, canvas: list[Vector], folder: Path) -> None:
@@ -103,7 +113,7 @@ def render(scene: bpy.types.Scene, canvas: list[Vector], folder: Path) -> None:
     from vangogh_says_hello.vangogh_blender import gallery
 
     first, last = scene.frame_start, scene.frame_end
-    stands = gallery.arrival(first, last)
+    [(stands, _)] = gallery.stops([gallery.ENTER], first, last)
     scene.render.filepath = str(folder / "####.png")
 
     def tell(scene: bpy.types.Scene, *_) -> None:

@@ -105,6 +105,11 @@ def show(
 
 def nodes_showing(target: bpy.types.Object, image: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
     """The image nodes of `target`'s materials that show `image`, those inside node groups too."""
+    return [node for node in image_nodes(target) if node.image == image]
+
+
+def image_nodes(target: bpy.types.Object) -> list[bpy.types.ShaderNodeTexImage]:
+    """The image nodes of `target`'s materials, those inside node groups too."""
     found = []
     seen = set()
     trees = [slot.material.node_tree for slot in target.material_slots if slot.material]
@@ -114,7 +119,7 @@ def nodes_showing(target: bpy.types.Object, image: bpy.types.Image) -> list[bpy.
             continue
         seen.add(tree)
         for node in tree.nodes:
-            if node.type == "TEX_IMAGE" and node.image == image:
+            if node.type == "TEX_IMAGE":
                 found.append(node)
             elif node.type == "GROUP":
                 trees.append(node.node_tree)
@@ -128,6 +133,14 @@ def nodes_playing(image: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
     return [node for tree in trees for node in tree.nodes if node.type == "TEX_IMAGE" and node.image == image]
 
 
+def number_at(user: bpy.types.ImageUser, frame: int) -> int:
+    """The number of the file that Blender asks for at the scene's frame `frame`."""
+    number = frame - user.frame_start + 1
+    if user.use_cyclic:
+        number = (number - 1) % user.frame_duration + 1
+    return min(max(number, 0), user.frame_duration) + user.frame_offset
+
+
 def missing_frames(node: bpy.types.ShaderNodeTexImage) -> list[int]:
     """The numbers of the files that `node` will ask for and that are not on disk: each would render magenta."""
     image = node.image
@@ -136,7 +149,7 @@ def missing_frames(node: bpy.types.ShaderNodeTexImage) -> list[int]:
     first = absolute_path(image)
     user = node.image_user
     numbers = range(1 + user.frame_offset, 1 + user.frame_offset + user.frame_duration)
-    return [number for number in numbers if not _like(first, number).is_file()]
+    return [number for number in numbers if not file_of(first, number).is_file()]
 
 
 def sequence_frames(image: bpy.types.Image) -> int:
@@ -149,8 +162,8 @@ def absolute_path(image: bpy.types.Image) -> Path:
     return Path(bpy.path.abspath(image.filepath, library=image.library))
 
 
-def _like(file: Path, number: int) -> Path:
-    """The name of frame `number` in the sequence that `file` belongs to: its digits replaced, as Blender does."""
+def file_of(file: Path, number: int) -> Path:
+    """The file of frame `number` in the sequence that `file` belongs to: its digits replaced, as Blender does."""
     match = re.fullmatch(r"(.*?)(\d+)(\D*)", file.name)
     if match is None:
         return file
@@ -160,7 +173,7 @@ def _like(file: Path, number: int) -> Path:
 
 def _count_like(first: Path) -> int:
     count = 0
-    while (path := _like(first, count + 1)).is_file() and path.stat().st_size > 0:
+    while (path := file_of(first, count + 1)).is_file() and path.stat().st_size > 0:
         count += 1
     return count
 

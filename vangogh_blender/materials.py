@@ -6,6 +6,8 @@ used are the same in Cycles and EEVEE.
 
 from __future__ import annotations
 
+import math
+
 import bpy
 
 from . import versions
@@ -102,49 +104,147 @@ class Shader:
         """The number that the mesh's attribute `name` has there."""
         return self.node("Attribute", x=-700, attribute_name=name).outputs["Fac"]
 
-    def bump(self, height, strength: float, distance: float) -> None:
+    def bump(self, height, strength, distance: float, below=None) -> bpy.types.NodeSocket:
+        """The normal where `height` lifts the surface, `distance` at most, on top of the normal `below`."""
         bump = self.node("Bump", x=-200)
-        self.set(bump, {"Strength": strength, "Distance": distance})
+        self.set(bump, {"Distance": distance})
         self.link(height, bump.inputs["Height"])
+        if below is not None:
+            self.link(below, bump.inputs["Normal"])
+        if isinstance(strength, float):
+            self.set(bump, {"Strength": strength})
+        else:
+            self.link(strength, bump.inputs["Strength"])
         self.link(bump.outputs["Normal"], "Normal")
+        return bump.outputs["Normal"]
+
+    def threads(self, where, direction: str, pitch: float) -> bpy.types.NodeSocket:
+        """Threads `pitch` apart, each a wave from 0 to 1, one after the other along an axis."""
+        wave = self.node("TexWave", x=-500, wave_type="BANDS", bands_direction=direction)
+        self.set(
+            wave, {"Scale": math.tau / 20 / pitch, "Distortion": 1.5, "Detail": 1.0, "Detail Scale": 0.3}
+        )
+        self.link(where, wave.inputs["Vector"])
+        return wave.outputs["Fac"]
+
+    def sum(self, first, second, scale: float) -> bpy.types.NodeSocket:
+        """`first` and `scale` times `second`."""
+        node = self.node("Math", x=-350, operation="MULTIPLY_ADD")
+        node.inputs[1].default_value = scale
+        self.link(second, node.inputs[0])
+        self.link(first, node.inputs[2])
+        return node.outputs[0]
 
 
 def canvas(image: bpy.types.Image) -> tuple[bpy.types.Material, bpy.types.ShaderNodeTexImage]:
-    """A matte canvas that shows `image` and only it, with hardly any gloss.
+    """A canvas that shows `image` and only it; the mesh's attribute `weave` is how much its texture stands out.
 
     What is transparent in it is white, as it was to the model; without that, renders show black there.
     """
-    shader = Shader(f"{image.name} Canvas", (0.5, 0.5, 0.5), roughness=0.75, specular=0.1)
+    shader = Shader(f"{image.name} Canvas", (0.5, 0.5, 0.5), roughness=0.65, specular=0.08)
     node = shader.node("TexImage", x=-500, image=image, extension="EXTEND")
     shader.link(shader.mix(node.outputs["Alpha"], (1.0, 1.0, 1.0), node.outputs["Color"]), "Base Color")
+    where = shader.coordinates("Object")
+    # Warp and weft, thicker and thinner in places, and the strokes that the brush left on them.
+    cloth = shader.sum(shader.threads(where, "X", 0.0011), shader.threads(where, "Z", 0.0011), 1.0)
+    strokes = shader.noise(55.0, 3.0, shader.coordinates("Object", (1.0, 1.0, 0.4)))
+    shown = shader.attribute("weave")
+    shader.bump(strokes, shown, 0.0022, shader.bump(cloth, shown, 0.00012))
     shader.tree.nodes.active = node  # what the viewport's Solid mode shows, with Color: Texture
     return shader.material, node
 
 
 def gilded() -> bpy.types.Material:
-    """Old gold leaf: bright where hands and dusters have been, the red bole showing on ridges, dust in the hollows.
+    """Old gold leaf: burnished where dusters have been, the red bole showing on edges, dust in the hollows.
 
     Reads the mesh's point attribute `ridge`, from 0 in a hollow to 1 on an edge.
     """
     if found := _existing("Gilded Frame"):
         return found
-    shader = Shader("Gilded Frame", (0.75, 0.47, 0.15), roughness=0.32, metallic=1.0)
+    shader = Shader("Gilded Frame", (0.82, 0.56, 0.22), roughness=0.3, metallic=1.0)
     where = shader.coordinates("Object")
-    patches = shader.noise(18.0, 6.0, where)
+    patches = shader.noise(9.0, 5.0, where)
     ridge = shader.attribute("ridge")
     leaf = shader.ramp(
-        patches, [(0.3, (0.52, 0.28, 0.07)), (0.5, (0.78, 0.49, 0.16)), (0.7, (0.9, 0.62, 0.25))]
+        patches, [(0.3, (0.66, 0.40, 0.13)), (0.5, (0.82, 0.55, 0.21)), (0.7, (0.92, 0.68, 0.32))]
     )
-    dusty = shader.multiply(leaf, shader.values(ridge, 0.22, 1.0, 0.0, 0.55))
-    # Worn through to the clay where a ridge and a patch of wear meet.
+    dusty = shader.mix(shader.values(ridge, 0.9, 0.0, 0.0, 0.72), leaf, (0.17, 0.09, 0.03))
+    # Rubbed through to the clay where an edge and a patch of wear meet.
     wear = shader.node("Math", x=-500, operation="MULTIPLY")
     shader.link(ridge, wear.inputs[0])
-    shader.link(shader.noise(26.0, 5.0, where), wear.inputs[1])
-    worn = shader.values(wear.outputs[0], 0.0, 0.7, 0.5, 0.62)
-    shader.link(shader.mix(worn, dusty, (0.45, 0.13, 0.05)), "Base Color")
-    shader.link(shader.values(worn, 1.0, 0.7), "Metallic")
-    shader.link(shader.values(patches, 0.46, 0.24, 0.3, 0.7), "Roughness")
-    shader.bump(shader.noise(160.0, 4.0, where), 0.25, 0.002)
+    shader.link(shader.noise(30.0, 6.0, where), wear.inputs[1])
+    worn = shader.values(wear.outputs[0], 0.0, 0.55, 0.54, 0.68)
+    shader.link(shader.mix(worn, dusty, (0.36, 0.11, 0.045)), "Base Color")
+    shader.link(shader.values(worn, 1.0, 0.75), "Metallic")
+    burnished = shader.sum(shader.values(ridge, 0.38, 0.2, 0.2, 0.9), patches, 0.16)
+    shader.link(burnished, "Roughness")
+    shader.bump(shader.noise(140.0, 3.0, where), 0.2, 0.0012)
+    return shader.material
+
+
+def ebony() -> bpy.types.Material:
+    """Black polished wood, with the faintest grain along the UV's U."""
+    if found := _existing("Ebony"):
+        return found
+    shader = Shader("Ebony", (0.012, 0.009, 0.008), roughness=0.24)
+    grain = shader.noise(5.0, 8.0, shader.coordinates("UV", (0.8, 16.0, 1.0)))
+    shader.link(
+        shader.ramp(grain, [(0.35, (0.006, 0.005, 0.0045)), (0.75, (0.028, 0.019, 0.014))]), "Base Color"
+    )
+    shader.link(shader.values(grain, 0.18, 0.32), "Roughness")
+    return shader.material
+
+
+def oak() -> bpy.types.Material:
+    """Oiled oak, its grain along the UV's U."""
+    if found := _existing("Oiled Oak"):
+        return found
+    shader = Shader("Oiled Oak", (0.42, 0.26, 0.13), roughness=0.5)
+    where = shader.coordinates("UV", (0.35, 6.0, 1.0))
+    grain = shader.noise(2.6, 9.0, where)
+    tone = [(0.3, (0.24, 0.13, 0.055)), (0.5, (0.42, 0.26, 0.125)), (0.72, (0.52, 0.35, 0.18))]
+    shader.link(shader.ramp(grain, tone), "Base Color")
+    shader.link(shader.values(grain, 0.58, 0.42), "Roughness")
+    shader.bump(grain, 0.3, 0.0008)
+    return shader.material
+
+
+def black_lacquer() -> bpy.types.Material:
+    """A modern frame's satin black."""
+    return plain("Black Lacquer", (0.014, 0.014, 0.015), 0.38)
+
+
+def mat_board() -> bpy.types.Material:
+    """Cotton board, a little off white; the primed edge of a canvas, too."""
+    if found := _existing("Mat Board"):
+        return found
+    shader = Shader("Mat Board", (0.80, 0.78, 0.72), roughness=0.9, specular=0.2)
+    shader.bump(shader.noise(420.0, 3.0, shader.coordinates("Object")), 0.25, 0.0004)
+    return shader.material
+
+
+def glass() -> bpy.types.Material:
+    """A picture's pane: it mirrors at its two faces as glass does, and does not bend what is behind it."""
+    if found := _existing("Picture Glass"):
+        return found
+    shader = Shader("Picture Glass", (0.9, 0.95, 0.95), roughness=0.02)
+    shader.tree.nodes.remove(shader.bsdf)
+    [output] = shader.tree.nodes
+    fresnel = shader.node("Fresnel", x=-300)
+    shader.set(fresnel, {"IOR": 1.5})
+    # From behind, light would seem to come out of a whole block of glass, and not at all where it comes aslant.
+    front = shader.node("Math", x=-150, operation="SUBTRACT", use_clamp=True)
+    shader.link(fresnel.outputs[0], front.inputs[0])
+    shader.link(shader.node("NewGeometry", x=-300).outputs["Backfacing"], front.inputs[1])
+    mixed = shader.node("MixShader", x=0)
+    clear, mirror = shader.node("BsdfTransparent", x=-300), shader.node("BsdfAnisotropic", x=-300)
+    shader.set(clear, {"Color": (0.97, 0.985, 0.98, 1.0)})
+    shader.set(mirror, {"Roughness": 0.02, "Color": (1.0, 1.0, 1.0, 1.0)})
+    for source, target in zip((front, clear, mirror), mixed.inputs, strict=True):
+        shader.link(source.outputs[0], target)
+    shader.link(mixed.outputs[0], output.inputs["Surface"])
+    shader.material.surface_render_method = "BLENDED"
+    shader.material.diffuse_color = (0.9, 0.95, 0.95, 0.12)
     return shader.material
 
 

@@ -156,7 +156,7 @@ class JobSettings(ShowSettings):
     )
     loop: EnumProperty(name="Loop", description="How the motion repeats", items=_LOOPS, **_ONCE)
     all_faces: BoolProperty(
-        name="All Faces",
+        name="All Sitters",
         description="Move every sitter that is found, each in a region of their own",
         **_ONCE,
     )

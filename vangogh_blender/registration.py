@@ -13,6 +13,7 @@ from . import (
     panels,
     preferences,
     properties,
+    render_check,
     session,
     status_bar,
     translations,
@@ -49,12 +50,14 @@ def register() -> None:
     command.register()
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
+    render_check.register()
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
 
 
 def unregister() -> None:
     if bpy.app.timers.is_registered(session.tick):
         bpy.app.timers.unregister(session.tick)
+    render_check.unregister()
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     session.end()

@@ -19,11 +19,13 @@ WALL = 0.35  # thickness
 DOOR_WIDTH, DOOR_HEIGHT = 1.5, 2.55
 NEXT_ROOM = 3.0  # how deep the room is that one sees through the doorway
 
-WALL_COLOR = (0.035, 0.075, 0.082)
+Color = tuple[float, float, float]
+WALL_COLOR = (0.64, 0.595, 0.515)  # a warm white
 NEXT_ROOM_COLOR = (0.16, 0.032, 0.028)
-TRIM = (0.62, 0.58, 0.5)
+TRIM = (0.66, 0.64, 0.59)
 WARM = (1.0, 0.86, 0.68)
-DAYLIGHT = (0.82, 0.91, 1.0)
+DAYLIGHT = (1.0, 0.98, 0.95)
+DAY = 12.5  # W/m² of daylight through the ceiling's glass
 
 # Sections of the trim as (out of the wall, up) points, metres.
 SKIRTING = ((0.0, 0.0), (0.03, 0.0), (0.03, 0.16), (0.022, 0.185), (0.024, 0.2), (0.012, 0.22), (0.0, 0.22))
@@ -63,6 +65,12 @@ class Solid:
         high = [max(a, b) + side for a, b, side in zip(begin, end, sides, strict=True)]
         return self.box(low, high)
 
+    def cylinder(self, radius: float, low: float, high: float, around: int = 24) -> Solid:
+        """An upright one round the Z axis."""
+        turns = [math.tau * i / around for i in range(around)]
+        ring = [(radius * math.cos(turn), radius * math.sin(turn), low) for turn in turns]
+        return self.prism(ring, (0.0, 0.0, high - low))
+
     def moulding(self, section: tuple, begin: Vector, end: Vector, inward: Vector) -> Solid:
         """Trim with `section` along a wall from `begin` to `end`, standing out of it `inward`."""
         points = [begin + inward * out + Vector((0, 0, up)) for out, up in section]
@@ -87,18 +95,20 @@ class Solid:
         return solid
 
 
-def build_room(collection: bpy.types.Collection, left: float, right: float) -> None:
-    """Add the room, its light and its bench to `collection`."""
-    _walls(collection, left, right)
+def build_room(collection: bpy.types.Collection, left: float, right: float, wall_color: Color) -> None:
+    """Add the room, its light and its benches to `collection`."""
+    _walls(collection, left, right, wall_color)
     _floor(collection, left - WALL - NEXT_ROOM, right, random.Random(1853))
     _laylight(collection, left, right)
-    _bench(collection, Vector((-0.55, -3.3, 0.0)))
+    benches = max(1, round((right - left) / 5.5))
+    for i in range(benches):
+        _bench(collection, Vector((left + (right - left) * (i + 0.5) / benches, -DEPTH / 2, 0.0)))
 
 
-def _walls(collection: bpy.types.Collection, left: float, right: float) -> None:
+def _walls(collection: bpy.types.Collection, left: float, right: float, wall_color: Color) -> None:
     """Walls with a doorway in the left one, a glimpse of the next room behind it, and the white trim."""
     door = (-1.5 - DOOR_WIDTH, -1.5)  # along Y
-    wall = materials.painted_wall("Gallery Wall", WALL_COLOR)
+    wall = materials.painted_wall("Gallery Wall", wall_color)
     walls = Solid().box((left - WALL, 0.0, 0.0), (right + WALL, WALL, HEIGHT))
     walls.box((right, -DEPTH, 0.0), (right + WALL, 0.0, HEIGHT))
     walls.box((left - WALL, -DEPTH - WALL, 0.0), (right + WALL, -DEPTH, HEIGHT))
@@ -175,7 +185,8 @@ def _laylight(collection: bpy.types.Collection, left: float, right: float) -> No
         bars.box((x0, y - 0.025, HEIGHT - 0.02), (x1, y + 0.025, HEIGHT + 0.22))
     bars.add("Laylight Bars", materials.plain("Trim", TRIM, 0.55), collection)
     middle = ((x0 + x1) / 2, (y0 + y1) / 2, HEIGHT - 0.05)
-    _area(collection, "Daylight", middle, (x1 - x0, y1 - y0), 215.0, DAYLIGHT)
+    size = (x1 - x0, y1 - y0)
+    _area(collection, "Daylight", middle, size, DAY * size[0] * size[1], DAYLIGHT)
 
 
 def _floor(collection: bpy.types.Collection, left: float, right: float, chance: random.Random) -> None:

@@ -105,14 +105,22 @@ def grow(image: bpy.types.Image, frames: int) -> None:
     image[FRAMES] = frames
 
 
-def first_frame(place: Place, folder: Path, scene: bpy.types.Scene) -> int:
-    """The scene's frame at which the frames in `folder` begin where they are shown; else where they were to."""
+def shown_on(
+    folder: Path, scene: bpy.types.Scene
+) -> tuple[bpy.types.Object, bpy.types.ShaderNodeTexImage] | None:
+    """The object of the scene that shows the frames in `folder`, and the node that does; the first of several."""
     image = image_sequence.loaded(folder)
     if image is not None:
         for target in scene.objects:
             for node in image_sequence.nodes_showing(target, image):
-                return node.image_user.frame_start
-    return place.start
+                return target, node
+    return None
+
+
+def first_frame(place: Place, folder: Path, scene: bpy.types.Scene) -> int:
+    """The scene's frame at which the frames in `folder` begin where they are shown; else where they were to."""
+    shown = shown_on(folder, scene)
+    return shown[1].image_user.frame_start if shown else place.start
 
 
 def nodes_of(target: bpy.types.Object, painting: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:

@@ -1,10 +1,11 @@
-"""The driving video's sound as a strip of the scene's sequencer, where the moving picture begins.
+"""The driving video's sound, from where the moving picture begins: a strip of the scene's sequencer, or a speaker.
 
 Sound keeps its own speed, whatever the scene's frame rate is, and so does a motion that is retimed to that rate.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import bpy
@@ -14,6 +15,8 @@ from ..fomm_core.errors import UserError
 from . import versions
 
 CHANNELS = 128  # that a sequencer has
+# On a speaker, what it was made for: not to be made twice.
+MADE_FOR = "vangogh_sound"
 
 
 def add(scene: bpy.types.Scene, request: protocol.Job, first: int, frames: int) -> bpy.types.Strip:
@@ -63,6 +66,68 @@ def find(scene: bpy.types.Scene, request: protocol.Job, first: int) -> bpy.types
             ):
                 return strip
     return None
+
+
+def add_speaker(
+    scene: bpy.types.Scene, request: protocol.Job, first: int, frames: int, picture: bpy.types.Object
+) -> bpy.types.Object:
+    """A speaker at the picture, which goes with it: louder the nearer the camera is. Found, or made.
+
+    A speaker plays a whole file: it begins as much earlier as is cut off of the video, and its volume is animated,
+    so that it is heard only while the motion goes forward.
+
+    Args:
+        request, first, frames: as for `add`.
+        picture: the object that shows the frames.
+
+    Raises:
+        UserError: the video is gone, or there is no sound in it.
+    """
+    if speaker := find_speaker(scene, request, first):
+        return speaker
+    video = Path(request.video)
+    _check(video)
+    with bpy.context.temp_override(scene=scene, view_layer=_view_layer(scene)):
+        selected = list(bpy.context.selected_objects)
+        active = bpy.context.view_layer.objects.active
+        bpy.ops.object.speaker_add()  # only the operator gives it a track that plays it
+        speaker = bpy.context.view_layer.objects.active
+        speaker.select_set(False)
+        for thing in selected:
+            thing.select_set(True)
+        bpy.context.view_layer.objects.active = active
+    for collection in list(speaker.users_collection):
+        collection.objects.unlink(speaker)
+    picture.users_collection[0].objects.link(speaker)
+    speaker.name = speaker.data.name = f"{picture.name} Speaker"
+    speaker.parent = picture
+    speaker.location = (0.0, -0.1, 0.0)
+    speaker.rotation_euler = (math.pi / 2, 0.0, 0.0)  # it faces -Y, as the picture does
+    speaker.data.sound = bpy.data.sounds.load(str(video), check_existing=True)
+    begin, heard = first - _skipped(scene, request), _heard(scene, request, frames)
+    [track] = speaker.animation_data.nla_tracks
+    [strip] = track.strips
+    strip.frame_end = first + heard + 1  # the end first: neither may pass the other
+    strip.frame_start = begin
+    speaker[MADE_FOR] = _made_for(request, first)
+    for frame, volume in ((first - 1, 0.0), (first, 1.0), (first + heard - 1, 1.0), (first + heard, 0.0)):
+        speaker.data.volume = volume
+        speaker.data.keyframe_insert("volume", frame=frame)
+    return speaker
+
+
+def find_speaker(scene: bpy.types.Scene, request: protocol.Job, first: int) -> bpy.types.Object | None:
+    """The speaker that `add_speaker` made for this video and frame, if it is there."""
+    wanted = _made_for(request, first)
+    return next((thing for thing in scene.objects if thing.get(MADE_FOR) == wanted), None)
+
+
+def _made_for(request: protocol.Job, first: int) -> str:
+    return f"{first} {request.start:g} {request.video}"
+
+
+def _view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    return bpy.context.view_layer if bpy.context.scene == scene else scene.view_layers[0]
 
 
 def drift(scene: bpy.types.Scene, request: protocol.Job) -> str:

@@ -67,3 +67,41 @@ def set_strip_frame(strip: bpy.types.Strip, name: str, frame: int) -> None:
 
 def _name(strip: bpy.types.Strip, name: str) -> str:
     return name if hasattr(strip, name) else _EARLIER_NAMES[name]
+
+
+def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> None:
+    """Set what the panel of a Geometry Nodes modifier shows as `name`: a number, or the name of a menu's item.
+
+    Since 5.2 inputs are properties; before, custom properties, a menu's item by its number.
+    """
+    item = _input(modifier, name)
+    if hasattr(modifier, "properties"):
+        getattr(modifier.properties.inputs, item.identifier).value = value
+    else:
+        if item.socket_type == "NodeSocketMenu":
+            value = _menu(modifier, name).index(value)
+        modifier[item.identifier] = value
+    modifier.id_data.update_tag()
+
+
+def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> object:
+    """What `set_modifier_input` set."""
+    item = _input(modifier, name)
+    if hasattr(modifier, "properties"):
+        return getattr(modifier.properties.inputs, item.identifier).value
+    value = modifier[item.identifier]
+    return _menu(modifier, name)[value] if item.socket_type == "NodeSocketMenu" else value
+
+
+def _input(modifier: bpy.types.NodesModifier, name: str) -> bpy.types.NodeTreeInterfaceSocket:
+    return modifier.node_group.interface.items_tree[name]
+
+
+def _menu(modifier: bpy.types.NodesModifier, name: str) -> list[str]:
+    """A menu's items, by the switch that it works: each at its number, as long as none was taken away."""
+    switch = next(
+        link.to_node
+        for link in modifier.node_group.links
+        if link.from_socket.name == name and link.to_node.bl_idname == "GeometryNodeMenuSwitch"
+    )
+    return [item.name for item in switch.enum_items]

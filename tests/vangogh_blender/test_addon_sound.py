@@ -159,3 +159,47 @@ def test_saved_and_loaded_the_job_still_knows_its_sound(addon, scene, tmp_path):
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     assert add_sound() == {"CANCELLED"}
+
+
+class TestASpeaker:
+    """In place of a strip: the sound comes from the picture."""
+
+    def add(self):
+        return bpy.ops.vangogh.add_sound(job=only_job().name, output="SPEAKER")
+
+    def test_it_plays_at_the_picture_while_the_picture_moves(self, scene):
+        assert bpy.ops.vangogh.animate(start=0.5) == {"FINISHED"}
+        frame = scene.objects[0]
+        frame.select_set(True)
+        assert self.add() == {"FINISHED"}
+        [speaker] = [thing for thing in scene.objects if thing.type == "SPEAKER"]
+        assert speaker.parent == frame
+        frame.location = (3, 2, 1)
+        bpy.context.view_layer.update()
+        assert (speaker.matrix_world.translation - frame.location).length < 0.2
+        assert speaker.data.sound.filepath == scene.vangogh.driving_video
+        [track] = speaker.animation_data.nla_tracks
+        [strip] = track.strips
+        assert strip.type == "SOUND"
+        assert strip.frame_start == FIRST - 12  # half a second of the video is cut off
+        heard = []
+        for number in range(FIRST - 14, FIRST + FRAMES + 3):
+            scene.frame_set(number)
+            if speaker.data.volume > 0:
+                heard.append(number)
+        assert heard == list(range(FIRST, FIRST + FRAMES))
+        assert strips(scene) == []
+        # What was selected is.
+        assert list(bpy.context.selected_objects) == [frame]
+
+    def test_it_is_added_once(self, scene):
+        assert bpy.ops.vangogh.animate() == {"FINISHED"}
+        assert self.add() == {"FINISHED"}
+        assert self.add() == {"CANCELLED"}
+        assert sum(thing.type == "SPEAKER" for thing in scene.objects) == 1
+
+    def test_frames_that_nothing_shows_have_no_place_for_it(self, scene):
+        assert bpy.ops.vangogh.animate() == {"FINISHED"}
+        bpy.data.objects.remove(scene.objects[0])
+        with pytest.raises(RuntimeError, match="No object of this scene shows these frames"):
+            self.add()

@@ -8,7 +8,12 @@ bpy = pytest.importorskip("bpy", reason="needs bpy")
 import bmesh  # noqa: E402
 from mathutils import Vector  # noqa: E402
 from vangogh_says_hello.fomm_core.errors import UserError  # noqa: E402
-from vangogh_says_hello.vangogh_blender import image_sequence, picture_frame, versions  # noqa: E402
+from vangogh_says_hello.vangogh_blender import (  # noqa: E402
+    frame_nodes,
+    image_sequence,
+    picture_frame,
+    versions,
+)
 
 COUNT = 24
 SIZES = {
@@ -90,119 +95,234 @@ def nearest(color):
     return min((math.dist(color, tint(number)), number) for number in range(1, COUNT + 1))[::-1]
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_the_mesh_is_closed_and_faces_outwards(size):
-    frame = picture_frame.add_picture_frame(bpy.context, generated(size))
-    mesh = bmesh.new()
-    mesh.from_mesh(frame.data)
-    assert all(edge.is_manifold and edge.is_contiguous for edge in mesh.edges)
-    assert all(face.calc_area() > 0 for face in mesh.faces)
-    assert mesh.calc_volume(signed=True) > 0
-    # Each shell on its own: an inside-out bead would hide in the whole's volume.
-    unseen = set(mesh.verts)
-    shells = 0
+STYLES = list(picture_frame.STYLES)
+# Every style, and the two that repeat along the sides at every size.
+KINDS = [
+    pytest.param(size, style, id=f"{name}-{style}")
+    for name, size in SIZES.items()
+    for style in STYLES
+    if name == "portrait" or style in ("GILDED", "RIPPLE")
+]
+
+
+def grown(frame):
+    """The mesh that the modifier makes, as it is rendered."""
+    return frame.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+
+
+def corners(mesh, slot):
+    """Where the vertices of the faces with that material slot are."""
+    return [mesh.vertices[i].co for p in mesh.polygons if p.material_index == slot for i in p.vertices]
+
+
+def extent(points):
+    """Lowest and highest of each axis."""
+    return [(min(p[axis] for p in points), max(p[axis] for p in points)) for axis in range(3)]
+
+
+def shells(mesh):
+    """The mesh's pieces: those that hang together, as their faces."""
+    mesh.faces.ensure_lookup_table()
+    unseen = set(mesh.faces)
     while unseen:
-        shell, front = set(), [next(iter(unseen))]
+        piece, front = set(), [unseen.pop()]
         while front:
-            vertex = front.pop()
-            if vertex not in shell:
-                shell.add(vertex)
-                front += [edge.other_vert(vertex) for edge in vertex.link_edges]
-        unseen -= shell
-        faces = {face for vertex in shell for face in vertex.link_faces}
-        center = sum((vertex.co for vertex in shell), Vector()) / len(shell)
-        volume = sum(
-            (face.calc_center_median() - center).dot(face.normal) * face.calc_area() for face in faces
-        )
-        assert volume > 0
-        shells += 1
-    assert 1 < shells < 2000
+            face = front.pop()
+            piece.add(face)
+            beside = {other for edge in face.edges for other in edge.link_faces} & unseen
+            unseen -= beside
+            front += beside
+        yield piece
+
+
+@pytest.mark.parametrize(("size", "style"), KINDS)
+def test_every_piece_faces_outwards(size, style):
+    frame = picture_frame.add_picture_frame(bpy.context, generated(size), style=style, mat=0.01, glass=True)
+    mesh = bmesh.new()
+    mesh.from_mesh(grown(frame))
+    assert all(edge.is_contiguous for edge in mesh.edges if len(edge.link_faces) == 2)
+    closed = 0
+    for piece in shells(mesh):
+        area = sum(face.calc_area() for face in piece)
+        assert area > 0
+        if all(edge.is_manifold for face in piece for edge in face.edges):
+            closed += 1
+            middle = sum((f.calc_center_median() * f.calc_area() for f in piece), Vector()) / area
+            outward = sum((f.calc_center_median() - middle).dot(f.normal) * f.calc_area() for f in piece)
+            assert outward > 0
+        elif {face.material_index for face in piece} != {frame_nodes.BACK}:  # a sheet, seen from in front
+            assert sum(face.normal.y * face.calc_area() for face in piece) < 1e-9
+    assert closed == 2  # the moulding and the mat board
     mesh.free()
+    assert not grown(frame).copy().validate()  # nothing to repair
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_the_canvas_has_the_paintings_proportions(size):
-    frame = picture_frame.add_picture_frame(bpy.context, generated(size), height=0.5)
-    canvas = [polygon for polygon in frame.data.polygons if polygon.material_index == 0]
+@pytest.mark.parametrize(("size", "style"), KINDS)
+def test_the_canvas_has_the_paintings_proportions(size, style):
+    frame = picture_frame.add_picture_frame(bpy.context, generated(size), height=0.5, style=style)
+    mesh = grown(frame)
+    canvas = [polygon for polygon in mesh.polygons if polygon.material_index == frame_nodes.CANVAS]
     assert len(canvas) == 1
-    corners = [frame.data.vertices[i].co for i in canvas[0].vertices]
-    width = max(c.x for c in corners) - min(c.x for c in corners)
-    height = max(c.z for c in corners) - min(c.z for c in corners)
+    assert canvas[0].normal.dot((0, -1, 0)) == pytest.approx(1.0)
+    (left, right), (lies, _), (low, high) = extent(corners(mesh, frame_nodes.CANVAS))
+    width, height = right - left, high - low
     assert height == pytest.approx(0.5, rel=1e-5)
     assert width / height == pytest.approx(size[0] / size[1], rel=1e-5)
-    assert canvas[0].normal.dot((0, -1, 0)) == pytest.approx(1.0)
     # Set back: the moulding stands in front of the canvas, on all four sides of it, and the back lies on the wall.
-    box = [Vector(corner) for corner in frame.bound_box]
-    assert min(c.y for c in box) < min(c.y for c in corners) - 0.1 * picture_frame.moulding_width(
-        width, height
-    )
-    assert max(c.y for c in box) == pytest.approx(0.0, abs=1e-6)
-    across = picture_frame.moulding_width(width, height)
-    assert frame.dimensions.x == pytest.approx(width + 2 * across, rel=1e-4)
-    assert frame.dimensions.z == pytest.approx(height + 2 * across, rel=1e-4)
+    across = picture_frame.moulding_width(width, height, style)
     assert across <= 0.4 * min(width, height)
+    (left, right), (front, behind), (low, high) = extent(corners(mesh, frame_nodes.MOULDING))
+    assert front < lies < behind == pytest.approx(0.0, abs=1e-6)
+    assert right - left == pytest.approx(width + 2 * across, rel=0.02)
+    assert high - low == pytest.approx(height + 2 * across, rel=0.02)
+    assert -front == pytest.approx(across * picture_frame.STYLES[style].depth, rel=0.2)
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_the_corners_are_mitred(size):
-    frame = picture_frame.add_picture_frame(bpy.context, generated(size))
-    corner = max((v.co for v in frame.data.vertices), key=lambda co: co.x + co.z)
-    canvas = next(p for p in frame.data.polygons if p.material_index == 0)
-    inner = max((frame.data.vertices[i].co for i in canvas.vertices), key=lambda co: co.x + co.z)
-    assert corner.x - inner.x == pytest.approx(corner.z - inner.z, rel=1e-4)  # 45 degrees, at any proportion
-    normals = {}
-    for polygon in frame.data.polygons:
+@pytest.mark.parametrize("style", STYLES)
+def test_the_corners_are_mitred_and_sharp(style):
+    frame = picture_frame.add_picture_frame(bpy.context, generated((200, 100)), height=0.5, style=style)
+    mesh = inputs(frame, Carving=False)
+    moulding = corners(mesh, frame_nodes.MOULDING)
+    outer = max(moulding, key=lambda co: co.x + co.z)
+    assert outer.x - 0.5 == pytest.approx(outer.z - 0.25, rel=1e-4)  # 45 degrees, at any proportion
+    beside = {}
+    for polygon in mesh.polygons:
         for key in polygon.edge_keys:
-            normals.setdefault(key, []).append(polygon.normal.copy())
-    mitres = [
-        edge
-        for edge in frame.data.edges
-        if normals[edge.key][0].dot(normals[edge.key][1]) < math.cos(math.radians(60))
+            beside.setdefault(key, []).append(polygon.normal)
+    sharp = mesh.attributes["sharp_edge"].data
+    turns = [
+        edge.index
+        for edge in mesh.edges
+        if len(pair := beside.get(edge.key, ())) == 2 and pair[0].dot(pair[1]) < math.cos(math.radians(60))
     ]
-    assert mitres
-    assert all(edge.use_edge_sharp for edge in mitres)
+    assert all(sharp[i].value for i in turns)
+    assert any(edge.value for edge in sharp)
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_no_two_faces_lie_on_each_other(size):
-    frame = picture_frame.add_picture_frame(bpy.context, generated(size))
-    places = [(round(p.center.x, 6), round(p.center.y, 6), round(p.center.z, 6)) for p in frame.data.polygons]
-    assert len(set(places)) == len(places)
-    assert not frame.data.validate()  # nothing to repair
-
-
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_nothing_stands_in_front_of_the_canvas(size):
-    frame = picture_frame.add_picture_frame(bpy.context, generated(size), height=0.6, location=(0, 0, 0))
-    bpy.context.view_layer.update()
+@pytest.mark.parametrize(("size", "style"), KINDS)
+def test_nothing_stands_in_front_of_the_canvas(size, style):
+    frame = picture_frame.add_picture_frame(
+        bpy.context, generated(size), height=0.6, location=(0, 0, 0), style=style
+    )
+    seen = frame.evaluated_get(bpy.context.evaluated_depsgraph_get())
     width = 0.6 * size[0] / size[1]
     for i in range(21):
         for j in range(21):
             x, z = (width * (0.001 + 0.998 * i / 20 - 0.5), 0.6 * (0.001 + 0.998 * j / 20 - 0.5))
-            hit, _, _, polygon = frame.ray_cast((x, -1, z), (0, 1, 0))
+            hit, _, _, polygon = seen.ray_cast((x, -1, z), (0, 1, 0))
             assert hit
-            assert frame.data.polygons[polygon].material_index == 0, (x, z)
+            assert seen.data.polygons[polygon].material_index == frame_nodes.CANVAS, (x, z)
 
 
 def test_uvs():
-    frame = picture_frame.add_picture_frame(bpy.context, generated((40, 30)), height=0.6)
-    mesh = frame.data
-    uv = mesh.uv_layers.active.data
+    frame = picture_frame.add_picture_frame(bpy.context, generated((40, 30)), height=0.6, style="PLAIN")
+    mesh = grown(frame)
+    uv = mesh.uv_layers["UVMap"].uv
     for polygon in mesh.polygons:
-        corners = {mesh.loops[i].vertex_index: uv[i].uv for i in polygon.loop_indices}
-        if polygon.material_index == 0:  # the picture upright and not mirrored: u to the right, v up
-            for vertex, (u, v) in corners.items():
+        at = {mesh.loops[i].vertex_index: uv[i].vector for i in polygon.loop_indices}
+        if polygon.material_index == frame_nodes.CANVAS:  # upright and not mirrored: u to the right, v up
+            for vertex, (u, v) in at.items():
                 x, _, z = mesh.vertices[vertex].co
                 assert (u, v) == ((1.0 if x > 0 else 0.0), (1.0 if z > 0 else 0.0))
-        elif polygon.material_index == 1:
-            assert all(-1e-6 <= v <= 1 + 1e-6 for _, v in corners.values())
-    # Along a straight run of the moulding, U grows with length and V does not.
-    swept = [p for p in mesh.polygons if p.material_index == 1 and len(p.vertices) == 4 and p.area > 1e-4]
-    assert swept
-    for polygon in swept:
-        first, second = (uv[i].uv for i in polygon.loop_indices[:2])
-        assert second.x > first.x
-        assert second.y == pytest.approx(first.y)
+        elif polygon.material_index == frame_nodes.MOULDING:  # U along the side, whose two ends are far apart
+            along = 0 if abs(polygon.center.z) - 0.3 > abs(polygon.center.x) - 0.4 else 2
+            for vertex, (u, _) in at.items():
+                across = picture_frame.moulding_width(0.8, 0.6, "PLAIN")
+                assert u == pytest.approx(mesh.vertices[vertex].co[along] / across, rel=1e-4)
+
+
+def inputs(frame, **values):
+    """Change what the modifier's panel shows; the new mesh."""
+    for name, value in values.items():
+        versions.set_modifier_input(picture_frame.frame_modifier(frame), name.replace("_", " "), value)
+    return grown(frame)
+
+
+class TestTheModifier:
+    """What is changed afterwards, in the modifier's panel."""
+
+    @pytest.fixture
+    def frame(self):
+        return picture_frame.add_picture_frame(bpy.context, generated((40, 30)), height=0.6)
+
+    def test_width_and_depth(self, frame):
+        mesh = inputs(frame, Width=0.2, Depth=0.05)
+        (left, right), (front, _), _ = extent(corners(mesh, frame_nodes.MOULDING))
+        assert right - left == pytest.approx(0.8 + 0.4, rel=0.02)
+        assert -front == pytest.approx(0.05, rel=0.2)
+
+    def test_every_profile(self, frame):
+        fronts = set()
+        for name in frame_nodes.PROFILES:
+            mesh = inputs(frame, Profile=name, Carving=False)
+            assert versions.modifier_input(picture_frame.frame_modifier(frame), "Profile") == name
+            fronts.add(tuple(sorted(round(co.y, 5) for co in corners(mesh, frame_nodes.MOULDING))))
+        assert (
+            len(fronts) == len(frame_nodes.PROFILES) - 1
+        )  # the cabinet's moulding is that of the gilded one
+
+    def test_carving(self, frame):
+        carved, plain = len(inputs(frame, Carving=True).polygons), len(inputs(frame, Carving=False).polygons)
+        assert 20_000 < carved < 80_000
+        assert plain < 400
+
+    def test_mat_board(self, frame):
+        assert not corners(grown(frame), frame_nodes.MAT)
+        mesh = inputs(frame, Mat_Board=0.07)
+        board, canvas = corners(mesh, frame_nodes.MAT), corners(mesh, frame_nodes.CANVAS)
+        (left, right), (front, _), _ = extent(board)
+        assert right - left == pytest.approx(0.8 + 2 * 0.07 * 1.04, rel=1e-3)
+        assert front < canvas[0].y
+        assert min(abs(co.x) for co in board) == pytest.approx(0.4)
+        (left, right), _, _ = extent(corners(mesh, frame_nodes.MOULDING))
+        assert right - left > 0.8 + 2 * 0.07
+
+    def test_glass(self, frame):
+        assert not corners(grown(frame), frame_nodes.GLASS)
+        mesh = inputs(frame, Glass=True, Mat_Board=0.05)
+        (left, right), (lies, _), _ = extent(corners(mesh, frame_nodes.GLASS))
+        assert right - left == pytest.approx(0.9)
+        (_, _), (mat, _), _ = extent(corners(mesh, frame_nodes.MAT))
+        (_, _), (front, _), _ = extent(corners(mesh, frame_nodes.MOULDING))
+        assert front < lies < mat
+
+    def test_canvas_texture(self, frame):
+        [weave] = {
+            round(value.value, 5)
+            for value in inputs(frame, Canvas_Texture=0.25).attributes["weave"].data
+            if value.value
+        }
+        assert weave == 0.25
+
+    def test_the_canvas_in_edit_mode(self, frame):
+        for vertex in frame.data.vertices:
+            vertex.co.x *= 1.5
+        mesh = grown(frame)
+        (left, right), _, _ = extent(corners(mesh, frame_nodes.MOULDING))
+        assert right - left == pytest.approx(1.2 + 2 * picture_frame.moulding_width(0.8, 0.6), rel=0.02)
+
+    def test_it_is_the_same_after_saving_and_loading(self, frame, tmp_path):
+        inputs(frame, Profile="Dutch Ripple", Width=0.11)
+        faces = len(grown(frame).polygons)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "frame.blend"))
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "frame.blend"))
+        frame = bpy.data.objects["Sitter Frame"]
+        assert len(grown(frame).polygons) == faces
+        assert versions.modifier_input(picture_frame.frame_modifier(frame), "Profile") == "Dutch Ripple"
+
+    def test_a_restyled_frame_has_the_styles_finish_and_keeps_the_rest(self, frame):
+        inputs(frame, Mat_Board=0.05)
+        picture_frame.set_style(frame, "PLAIN")
+        modifier = picture_frame.frame_modifier(frame)
+        assert versions.modifier_input(modifier, "Profile") == "Plain"
+        assert versions.modifier_input(modifier, "Mat Board") == pytest.approx(0.05)
+        assert frame.data.materials[frame_nodes.MOULDING].name == "Oiled Oak"
+        assert frame.data.materials[frame_nodes.CANVAS].name == "Sitter.png Canvas"
+
+    def test_twenty_frames_share_one_node_group(self, frame):
+        groups, parts = len(bpy.data.node_groups), len(bpy.data.meshes)
+        picture_frame.add_picture_frame(bpy.context, generated(name="Other"), style="RIPPLE")
+        assert (len(bpy.data.node_groups), len(bpy.data.meshes)) == (groups, parts + 1)
 
 
 def test_height_is_in_metres_whatever_the_units():
@@ -257,6 +377,7 @@ def test_a_packed_painting_keeps_its_proportions(tmp_path):
     image = generated((50, 20))
     image.pack()
     frame = picture_frame.add_picture_frame(bpy.context, image)
+    bpy.context.view_layer.update()
     assert frame.dimensions.x > 1.5 * frame.dimensions.z
 
 
@@ -269,6 +390,7 @@ def test_the_canvas_renders_the_sequences_frame_of_that_time(tmp_path):
     frame = picture_frame.add_picture_frame(
         bpy.context, image, frames=image_sequence.count_frames(folder), location=(0, 0, 0)
     )
+    bpy.context.view_layer.update()
     assert frame.dimensions.x < frame.dimensions.z  # 12 x 16: the size was read although a sequence has none
     even_light_and_camera()
     bpy.ops.wm.save_mainfile()
