@@ -105,6 +105,11 @@ def show(
 
 def nodes_showing(target: bpy.types.Object, image: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
     """The image nodes of `target`'s materials that show `image`, those inside node groups too."""
+    return [node for node in image_nodes(target) if node.image == image]
+
+
+def image_nodes(target: bpy.types.Object) -> list[bpy.types.ShaderNodeTexImage]:
+    """The image nodes of `target`'s materials, those inside node groups too."""
     found = []
     seen = set()
     trees = [slot.material.node_tree for slot in target.material_slots if slot.material]
@@ -114,7 +119,7 @@ def nodes_showing(target: bpy.types.Object, image: bpy.types.Image) -> list[bpy.
             continue
         seen.add(tree)
         for node in tree.nodes:
-            if node.type == "TEX_IMAGE" and node.image == image:
+            if node.type == "TEX_IMAGE":
                 found.append(node)
             elif node.type == "GROUP":
                 trees.append(node.node_tree)

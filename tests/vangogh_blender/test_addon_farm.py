@@ -133,8 +133,9 @@ def test_frames_made_here_are_made_again_there_and_not_carried(settings, addon, 
         (lambda s, folder: s.jobs.clear(), "Nothing in the scene Scene is to be animated"),
         (lambda s, folder: bpy.data.objects["wall"].data.materials.clear(), "does not show the painting"),
         (lambda s, folder: bpy.ops.vangogh.add_to_farm(model="vox", target="NEW"), "There is no model 'vox'"),
+        (lambda s, folder: bpy.ops.vangogh.add_to_farm(strength=0.5), "are for the same picture on wall"),
     ],
-    ids=["clip", "painting", "nothing", "object", "model"],
+    ids=["clip", "painting", "nothing", "object", "model", "twice"],
 )
 def test_what_is_missing_is_refused_in_a_sentence(spoil, words, scene, bundle, tmp_path):
     spoil(scene, tmp_path)

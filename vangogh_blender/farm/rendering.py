@@ -53,7 +53,8 @@ def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
     """Let the scene show the bundle's animations. Raises `UserError` where one is not complete."""
     places = [(animation, shown) for animation in bundle.manifest.animations for shown in animation.shown]
     # All nodes first: a painting that two clips drive is another image on each object afterwards.
-    found = [_nodes(shown) for _, shown in places]
+    by_object = {target.name: image_sequence.image_nodes(target) for target in bpy.data.objects}
+    found = [_nodes(shown, by_object) for _, shown in places]
     for (animation, shown), nodes in zip(places, found, strict=True):
         frames = layout.animation_folder(output, animation.name) / "frames"
         count = _count(animation, frames)
@@ -77,33 +78,32 @@ def _count(animation: Animation, frames: Path) -> int:
     return count
 
 
-def _nodes(shown: Shown) -> list[bpy.types.ShaderNodeTexImage]:
-    image = bpy.data.images.get(shown.image) if shown.image else None
-    if image is None:
-        if shown.image:
-            raise UserError("image", f"The scene has no image {shown.image}.", layout.REMADE)
+def _nodes(shown: Shown, by_object: dict[str, list]) -> list[bpy.types.ShaderNodeTexImage]:
+    """The nodes that are to show an animation, of those of each object. Raises `UserError` where there are none."""
+    if not shown.image:
         return []
-    if shown.object:
-        target = bpy.data.objects.get(shown.object)
-        return image_sequence.nodes_showing(target, image) if target else []
-    seen = {}
-    for target in bpy.data.objects:
-        for node in image_sequence.nodes_showing(target, image):
-            seen[node.as_pointer()] = node
-    return list(seen.values())
+    near = (
+        by_object.get(shown.object, [])
+        if shown.object
+        else [n for nodes in by_object.values() for n in nodes]
+    )
+    found = [node for node in near if node.image and node.image.name == shown.image]
+    if not found:
+        where = shown.object or "Nothing in the scene"
+        raise UserError("image", f"{where} does not show {shown.image}.", layout.REMADE)
+    return found
 
 
 def _check_sequences() -> None:
     """Raises `UserError` where a sequence lacks a file: Blender would render magenta and say nothing."""
     for target in bpy.data.objects:
-        for image in bpy.data.images:
-            for node in image_sequence.nodes_showing(target, image):
-                if lost := image_sequence.missing_frames(node):
-                    raise UserError(
-                        "image",
-                        f"{target.name} shows {image.name}, whose frame {lost[0]} is not there.",
-                        "Run the step Animate again.",
-                    )
+        for node in image_sequence.image_nodes(target):
+            if lost := image_sequence.missing_frames(node):
+                raise UserError(
+                    "image",
+                    f"{target.name} shows {node.image.name}, whose frame {lost[0]} is not there.",
+                    "Run the step Animate again.",
+                )
 
 
 # What Blender writes into a picture's file of the moment and the machine that rendered it.
