@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -37,8 +38,7 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
     _settle(scene)
     missing = [f for f in wanted if not layout.picture(output, f, suffix).is_file()]
     if missing:
-        hang(bundle, output, scene)
-        _check_sequences()
+        _check_sequences(hang(bundle, output, scene))
         with writing(output / "render"):
             (output / "render").mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(missing, 1):
@@ -49,8 +49,9 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
         yield 100 * index // len(missing)
 
 
-def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
-    """Let the scene show the bundle's animations. Raises `UserError` where one is not complete."""
+def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> set[bpy.types.Image]:
+    """Let the scene show the bundle's animations; their sequences. Raises `UserError` where one is not complete."""
+    hung = set()
     places = [(animation, shown) for animation in bundle.manifest.animations for shown in animation.shown]
     # All nodes first: a painting that two clips drive is another image on each object afterwards.
     by_object = {target.name: image_sequence.image_nodes(target) for target in bpy.data.objects}
@@ -59,6 +60,7 @@ def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
         frames = layout.animation_folder(output, animation.name) / "frames"
         count = _count(animation, frames)
         image = image_sequence.load_sequence(frames, animation.name)
+        hung.add(image)
         for node in nodes:
             moves = node.image is not None and node.image.source == "SEQUENCE"
             start, cyclic = (node.image_user.frame_start, node.image_user.use_cyclic) if moves else (0, True)
@@ -68,13 +70,22 @@ def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
                 picture_frame.add_picture_frame(
                     bpy.context, image, frames=count, start=shown.start, location=shown.location
                 )
+    return hung
 
 
 def _count(animation: Animation, frames: Path) -> int:
-    """How many frames the finished animation has. Raises `UserError` where it is not finished."""
-    count = image_sequence.count_frames(frames)
-    if not count or not (frames.parent / layout.DONE).is_file():
-        raise UserError("image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate.")
+    """How many frames the finished animation has. Raises `UserError` where it is not finished.
+
+    Told by its record, not counted: to ask a file server for each of a gallery's frames takes minutes.
+    """
+    try:
+        count = int(json.loads((frames.parent / layout.DONE).read_text(encoding="utf-8"))["frames"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            "image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate."
+        ) from error
+    if image_sequence.frame_file(frames, 1) is None or image_sequence.frame_file(frames, count) is None:
+        raise UserError("image", f"Frames of {animation.name} are gone: {frames}.", "Run the step Animate.")
     return count
 
 
@@ -94,15 +105,15 @@ def _nodes(shown: Shown, by_object: dict[str, list]) -> list[bpy.types.ShaderNod
     return found
 
 
-def _check_sequences() -> None:
-    """Raises `UserError` where a sequence lacks a file: Blender would render magenta and say nothing."""
+def _check_sequences(known: set[bpy.types.Image]) -> None:
+    """Raises `UserError` where another sequence lacks a file: Blender would render magenta and say nothing."""
     for target in bpy.data.objects:
         for node in image_sequence.image_nodes(target):
-            if lost := image_sequence.missing_frames(node):
+            if node.image not in known and (lost := image_sequence.missing_frames(node)):
                 raise UserError(
                     "image",
                     f"{target.name} shows {node.image.name}, whose frame {lost[0]} is not there.",
-                    "Run the step Animate again.",
+                    "Export the farm job again.",
                 )
 
 
