@@ -13,9 +13,10 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import bundle as layout
-from . import driving, job, media, pool, protocol, warm
+from . import media, pool, protocol
 from .bundle import Animation, Bundle
 from .control import Control
 from .errors import UserError
@@ -23,6 +24,9 @@ from .files import replacing, writing
 from .lock import FolderLock
 from .motion import MotionTrack
 from .protocol import Job
+
+if TYPE_CHECKING:  # torch
+    from . import warm
 
 # What one painting's failure says nothing about the next one's.
 OWN_FAULTS = ("arguments", "image", "video")
@@ -32,6 +36,8 @@ WAIT = 0.5
 
 def track(bundle: Bundle, numbers: list[int], output: Path, device: str, control: Control) -> protocol.Done:
     """Detect the motion of clips, by their numbers. Raises `UserError` and `Cancelled`."""
+    from . import driving, warm  # torch: takes seconds
+
     began, frames = time.monotonic(), 0
     clips = [bundle.clip(number) for number in numbers]
     bundle.claim(output)
@@ -76,7 +82,6 @@ def animate(
             by_output[jobs[-1].output] = animation
         except UserError as failure:
             failures.append((animation, failure))
-    kept = warm.WarmModel()
 
     def finished(request: Job, result: protocol.Done | UserError) -> None:
         animation = by_output[request.output]
@@ -89,7 +94,12 @@ def animate(
             record = {"key": _key(bundle, animation), "frames": result.frames}
             temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
 
-    if len(devices) == 1:
+    if not jobs:
+        pass  # without PyTorch, which takes longer to start than all this: a job that is submitted again is quick
+    elif len(devices) == 1:
+        from . import warm
+
+        kept = warm.WarmModel()
         for index, request in enumerate(jobs):
             with _alone(request, control):
                 animation = by_output[request.output]
@@ -112,6 +122,8 @@ def animate(
 
 def check(bundle: Bundle) -> int:
     """Look at every file of the bundle; how many there are. Raises `UserError` at the first that is not right."""
+    from . import job
+
     for path in bundle.manifest.files:
         bundle.file(path)
     for animation in bundle.manifest.animations:
@@ -161,6 +173,8 @@ def _job(bundle: Bundle, animation: Animation, output: Path, device: str) -> Job
 
 
 def _tried(request: Job, control: Control, load: warm.Load) -> protocol.Done | UserError:
+    from . import job
+
     try:
         return job.run(request, control, load)
     except UserError as failure:

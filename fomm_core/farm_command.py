@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction, command: Callable, add_progress: C
     several = "auto|cpu|cuda:N|…; several, as in cuda:0,cuda:1: a process for each"
     tracking = task("track", _track, "Detect the motion of driving clips.")
     tracking.add_argument("--tasks", default="1", metavar="1-4,7", help="the clips' numbers")
-    tracking.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps")
+    tracking.add_argument("--device", default="auto", metavar="DEVICE", help="of several, the first")
     animating = task("animate", _animate, "Animate paintings.")
     animating.add_argument("--tasks", default="1", metavar="1-4,7", help="the animations' numbers")
     animating.add_argument("--device", default="auto", metavar="DEVICES", help=several)
@@ -47,8 +47,8 @@ def _track(options: argparse.Namespace) -> int:
     def run(control):
         from . import farm
 
-        wanted = numbers(options.tasks, "clips")
-        return farm.track(_bundle(options), wanted, options.output, options.device, control)
+        wanted, device = numbers(options.tasks, "clips"), options.device.split(",")[0]
+        return farm.track(_bundle(options), wanted, options.output, device, control)
 
     return _supervised(options, run, "Tracked")
 

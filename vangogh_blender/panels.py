@@ -147,7 +147,12 @@ class VANGOGH_PT_scene(_SubPanel, bpy.types.Panel):
     def draw(self, _context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
         column.operator("vangogh.add_picture_frame", icon="IMAGE_PLANE")
+        column.operator_menu_enum("vangogh.set_frame_style", "style", icon="MOD_BEVEL")
+        column.separator()
         column.operator("vangogh.build_gallery", icon="HOME")
+        column.operator("vangogh.gallery_from_files", icon="FILE_FOLDER")
+        column.separator()
+        column.operator("vangogh.check_sequences", icon="VIEWZOOM")
         column.separator()
         column.operator("vangogh.add_to_farm", icon="ADD")
         column.operator("vangogh.export_farm_job", icon="EXPORT")
@@ -162,13 +167,15 @@ class VANGOGH_PT_jobs(_Sidebar, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         jobs = context.scene.vangogh.jobs
-        for item in reversed(jobs):
+        # What is done and what waits for it, in that order; then what is over, the newest first.
+        over = [item for item in jobs if item.phase in OVER]
+        for item in [*(item for item in jobs if item.phase not in OVER), *reversed(over)]:
             draw_job(self.layout.box(), context, item)
         transform = context.scene.view_settings.view_transform
-        if transform not in ("Standard", "Raw") and any(item.phase == "done" for item in jobs):
-            advice = "the view transform Standard (Render, Color Management) keeps them."
-            text = f"{transform} changes a painting's colours; {advice}"
+        if transform not in ("Standard", "Raw") and any(item.phase == "done" for item in over):
+            text = f"{transform} changes a painting's colours; the view transform Standard keeps them."
             wrapped(self.layout, context, text, icon="COLOR")
+            self.layout.operator("vangogh.use_standard_colors")
 
 
 def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGOGH_PG_job) -> None:

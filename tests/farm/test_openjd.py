@@ -115,3 +115,25 @@ def test_a_task_that_is_done_does_nothing(elsewhere, single, blender):
         status, said = ended(start(command(bundle, single.output, blender, *task), folder / "cwd"))
         assert status == 0, said[-3000:]
     assert stamps(single.output) == before
+
+
+def test_frames_that_do_not_exist_fail_in_one_line(elsewhere, single, blender):
+    bundle, folder = elsewhere
+    before = stamps(single.output)
+    task = chunks("Render", "Frame", "12-14")
+    status, said = ended(start(command(bundle, single.output, blender, *task, Frames="1-99"), folder / "cwd"))
+    assert status != 0
+    assert said.count("openjd_fail") == 1
+    assert "openjd_fail: There is no frame 13: the scene has 1 to 12." in said
+    assert stamps(single.output) == before
+
+
+def test_rendering_waits_for_the_animations(elsewhere, blender):
+    bundle, folder = elsewhere
+    output = folder / "too early"
+    status, said = ended(
+        start(command(bundle, output, blender, *chunks("Render", "Frame", "1-1")), folder / "cwd")
+    )
+    assert status != 0
+    assert "openjd_fail: lady_0-nod is not animated yet" in said
+    assert not list(output.rglob("*.png"))

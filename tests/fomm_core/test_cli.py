@@ -51,6 +51,23 @@ def test_animate(arguments, clip, tmp_path, capsys, written_frames):
     assert len(written_frames(tmp_path / "out")) == 3
 
 
+def test_animate_tells_a_farm(arguments, clip, capsys):
+    assert cli.main(arguments(clip(3), "--progress", "openjd")) == 0
+    *said, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("3 frames at 25 per second")
+    assert "openjd_status: cli: 3 frames of 120 x 90" in said
+    assert said[-1] == "openjd_progress: 100"
+    assert all(line.startswith(("openjd_progress: ", "openjd_status: ")) for line in said)
+
+
+def test_a_failure_is_told_to_a_farm_in_one_line(arguments, tmp_path, capsys):
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+    assert cli.main(arguments(tmp_path / "no.mp4", "--progress", "openjd")) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == f"openjd_fail: {err.strip()}"
+    assert out.count("openjd_fail") == 1
+
+
 def test_animate_with_json(arguments, clip, capsys, lines):
     assert cli.main(arguments(clip(3), "--json")) == 0
     out, err = capsys.readouterr()

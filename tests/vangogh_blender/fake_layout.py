@@ -42,6 +42,12 @@ class FakeLayout:
             self._root.disabled.add(name)
         return SimpleNamespace()
 
+    def operator_menu_enum(self, name, *_arguments, **options):
+        return self.operator(name, **options)
+
+    def separator(self, **_options):
+        pass
+
     def prop(self, *_arguments, **_options):
         pass
 

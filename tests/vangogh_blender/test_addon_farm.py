@@ -1,6 +1,7 @@
 """The farm job that the add-on exports: what goes in, what is refused, and that the open file stays as it is."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -89,8 +90,16 @@ def test_files_of_the_scene_travel(scene, bundle, tmp_path):
     sequence = bpy.data.images.load(str(frames / "f0007.png"), check_existing=True)
     sequence.source = "SEQUENCE"
     own_object(sequence)
+    font = bpy.data.fonts.load(str(next(Path(bpy.utils.system_resource("DATAFILES")).glob("fonts/*.woff2"))))
+    text = bpy.data.curves.new("label", "FONT")
+    text.font = font
+    before = font.filepath
     manifest = exported(bundle)
     assert "scene/assets/wallpaper.png" in manifest["files"]
+    assert [
+        path for path in manifest["files"] if path.startswith("scene/assets/") and path.endswith(".woff2")
+    ]
+    assert font.filepath == before
     assert {f"scene/assets/film/f{n:04d}.png" for n in (7, 8, 9)} <= manifest["files"].keys()
 
 
@@ -133,8 +142,9 @@ def test_frames_made_here_are_made_again_there_and_not_carried(settings, addon, 
         (lambda s, folder: s.jobs.clear(), "Nothing in the scene Scene is to be animated"),
         (lambda s, folder: bpy.data.objects["wall"].data.materials.clear(), "does not show the painting"),
         (lambda s, folder: bpy.ops.vangogh.add_to_farm(model="vox", target="NEW"), "There is no model 'vox'"),
+        (lambda s, folder: bpy.ops.vangogh.add_to_farm(strength=0.5), "are for the same picture on wall"),
     ],
-    ids=["clip", "painting", "nothing", "object", "model"],
+    ids=["clip", "painting", "nothing", "object", "model", "twice"],
 )
 def test_what_is_missing_is_refused_in_a_sentence(spoil, words, scene, bundle, tmp_path):
     spoil(scene, tmp_path)

@@ -22,6 +22,7 @@ class Carried:
         self.root = root
         self.files: dict[str, dict] = {}
         self._sources: dict[Path, str] = {}
+        self._taken: set[str] = set()  # in small letters: some systems do not tell capitals apart
 
     def add(self, source: Path, folder: str, name: str = "", what: str = "") -> str:
         """Copy the file `source` into a folder of the bundle; its path there.
@@ -77,12 +78,14 @@ class Carried:
         """Take a file that is in its place into the list."""
         file = self.root / path
         self.files[path] = {"size": file.stat().st_size, "sha256": sha256(file)}
+        self._taken |= {path.lower(), path.rpartition("/")[0].lower()}
 
     def free(self, folder: str, name: str, suffix: str) -> str:
-        """A path in the bundle that nothing has, on systems that do not tell capitals apart either."""
-        taken = {path.lower() for path in self.files} | {p.rpartition("/")[0].lower() for p in self.files}
+        """A path in the bundle that nothing has."""
         number = 1
-        while (path := f"{folder}/{name}{'' if number == 1 else f'-{number}'}{suffix}").lower() in taken:
+        while (
+            path := f"{folder}/{name}{'' if number == 1 else f'-{number}'}{suffix}"
+        ).lower() in self._taken:
             number += 1
         return path
 

@@ -163,8 +163,8 @@ def _animations(
         )
         clip = _clip(job, clips) if Path(job.video).suffix != ".npz" else ""
         name = _name(f"{painting}-{Path(job.video).stem}", job, made)
-        shown = made[name].shown if name in made else ()
-        made[name] = Animation(name, job, clip, (*shown, want.shown))
+        shown = made[name.lower()].shown if name.lower() in made else ()
+        made[name.lower()] = Animation(name, job, clip, (*shown, want.shown))
         if want.sequence is not None:
             frames = layout.animation_folder(Path("output"), name) / "frames" / f"0001.{job.format}"
             sequences[want.sequence] = frames.as_posix()
@@ -186,19 +186,21 @@ def _check_painting(want: Wanted, paintings: dict[str, Path]) -> None:
 def _name(name: str, job: Job, made: dict[str, Animation]) -> str:
     """That of the same animation, or a new one: the same painting and clip with other settings get a number."""
     number, base = 1, name
-    while name in made and made[name].job != job:
+    while (key := name.lower()) in made and made[key].job != job:
         number += 1
         name = f"{base}-{number}"
-    return name
+    return made[key].name if key in made else name
 
 
 def _clip(job: Job, clips: dict[tuple, Clip]) -> str:
     """The name of the clip whose track drives the job: one for each video, model and region to look at."""
     key = (job.video, job.model, job.config, job.driving_region)
     if key not in clips:
-        names = {clip.name for clip in clips.values()}
-        stem = Path(job.video).stem
-        name = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(names) + 3))) if n not in names)
+        names = {clip.name.lower() for clip in clips.values()}
+        name, number = Path(job.video).stem, 1
+        while name.lower() in names:
+            number += 1
+            name = f"{Path(job.video).stem}-{number}"
         clips[key] = Clip(name, *key)
     return clips[key].name
 

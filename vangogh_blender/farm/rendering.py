@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -37,8 +38,7 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
     _settle(scene)
     missing = [f for f in wanted if not layout.picture(output, f, suffix).is_file()]
     if missing:
-        hang(bundle, output, scene)
-        _check_sequences()
+        _check_sequences(hang(bundle, output, scene))
         with writing(output / "render"):
             (output / "render").mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(missing, 1):
@@ -49,15 +49,18 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
         yield 100 * index // len(missing)
 
 
-def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
-    """Let the scene show the bundle's animations. Raises `UserError` where one is not complete."""
+def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> set[bpy.types.Image]:
+    """Let the scene show the bundle's animations; their sequences. Raises `UserError` where one is not complete."""
+    hung = set()
     places = [(animation, shown) for animation in bundle.manifest.animations for shown in animation.shown]
     # All nodes first: a painting that two clips drive is another image on each object afterwards.
-    found = [_nodes(shown) for _, shown in places]
+    by_object = {target.name: image_sequence.image_nodes(target) for target in bpy.data.objects}
+    found = [_nodes(shown, by_object) for _, shown in places]
     for (animation, shown), nodes in zip(places, found, strict=True):
         frames = layout.animation_folder(output, animation.name) / "frames"
         count = _count(animation, frames)
         image = image_sequence.load_sequence(frames, animation.name)
+        hung.add(image)
         for node in nodes:
             moves = node.image is not None and node.image.source == "SEQUENCE"
             start, cyclic = (node.image_user.frame_start, node.image_user.use_cyclic) if moves else (0, True)
@@ -67,43 +70,51 @@ def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> None:
                 picture_frame.add_picture_frame(
                     bpy.context, image, frames=count, start=shown.start, location=shown.location
                 )
+    return hung
 
 
 def _count(animation: Animation, frames: Path) -> int:
-    """How many frames the finished animation has. Raises `UserError` where it is not finished."""
-    count = image_sequence.count_frames(frames)
-    if not count or not (frames.parent / layout.DONE).is_file():
-        raise UserError("image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate.")
+    """How many frames the finished animation has. Raises `UserError` where it is not finished.
+
+    Told by its record, not counted: to ask a file server for each of a gallery's frames takes minutes.
+    """
+    try:
+        count = int(json.loads((frames.parent / layout.DONE).read_text(encoding="utf-8"))["frames"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            "image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate."
+        ) from error
+    if image_sequence.frame_file(frames, 1) is None or image_sequence.frame_file(frames, count) is None:
+        raise UserError("image", f"Frames of {animation.name} are gone: {frames}.", "Run the step Animate.")
     return count
 
 
-def _nodes(shown: Shown) -> list[bpy.types.ShaderNodeTexImage]:
-    image = bpy.data.images.get(shown.image) if shown.image else None
-    if image is None:
-        if shown.image:
-            raise UserError("image", f"The scene has no image {shown.image}.", layout.REMADE)
+def _nodes(shown: Shown, by_object: dict[str, list]) -> list[bpy.types.ShaderNodeTexImage]:
+    """The nodes that are to show an animation, of those of each object. Raises `UserError` where there are none."""
+    if not shown.image:
         return []
-    if shown.object:
-        target = bpy.data.objects.get(shown.object)
-        return image_sequence.nodes_showing(target, image) if target else []
-    seen = {}
-    for target in bpy.data.objects:
-        for node in image_sequence.nodes_showing(target, image):
-            seen[node.as_pointer()] = node
-    return list(seen.values())
+    near = (
+        by_object.get(shown.object, [])
+        if shown.object
+        else [n for nodes in by_object.values() for n in nodes]
+    )
+    found = [node for node in near if node.image and node.image.name == shown.image]
+    if not found:
+        where = shown.object or "Nothing in the scene"
+        raise UserError("image", f"{where} does not show {shown.image}.", layout.REMADE)
+    return found
 
 
-def _check_sequences() -> None:
-    """Raises `UserError` where a sequence lacks a file: Blender would render magenta and say nothing."""
+def _check_sequences(known: set[bpy.types.Image]) -> None:
+    """Raises `UserError` where another sequence lacks a file: Blender would render magenta and say nothing."""
     for target in bpy.data.objects:
-        for image in bpy.data.images:
-            for node in image_sequence.nodes_showing(target, image):
-                if lost := image_sequence.missing_frames(node):
-                    raise UserError(
-                        "image",
-                        f"{target.name} shows {image.name}, whose frame {lost[0]} is not there.",
-                        "Run the step Animate again.",
-                    )
+        for node in image_sequence.image_nodes(target):
+            if node.image not in known and (lost := image_sequence.missing_frames(node)):
+                raise UserError(
+                    "image",
+                    f"{target.name} shows {node.image.name}, whose frame {lost[0]} is not there.",
+                    "Export the farm job again.",
+                )
 
 
 # What Blender writes into a picture's file of the moment and the machine that rendered it.

@@ -41,40 +41,44 @@ def animations(scene: bpy.types.Scene) -> list[Wanted]:
     Raises:
         UserError: a job was saved by another version of the add-on.
     """
-    found, sequences = [], set()
+    found, listed = [], set()
+    sequences = [image for image in bpy.data.images if image.source == "SEQUENCE"]
+    by_folder = {image_sequence.absolute_path(image).parent: image for image in sequences}
+    starts = _starts(scene)
+    claimed: dict[int, Order] = {}
     for item in scene.vangogh.jobs:
         order = session.current().orders.get(item.name) or Order.from_json(item.order)
-        image = _sequence(order.frames)
-        if image is not None and (nodes := _nodes(scene, image)):
-            shown = Shown(image.name, start=nodes[0].image_user.frame_start)
+        image = by_folder.get(order.frames)
+        if image in starts:
+            shown = Shown(image.name, start=starts[image])
         elif item.phase == "done":
             continue
         else:
-            shown = _planned(order.place)
-        sequences.add(image)
+            shown = _planned(order, claimed)
+        listed.add(image)
         found.append(Wanted(order.place.painting.name, order.request, shown, image))
-    for image in bpy.data.images:
-        if image.source == "SEQUENCE" and image not in sequences and (nodes := _nodes(scene, image)):
+    for image in sequences:
+        if image in starts and image not in listed:
             job = _recorded(image_sequence.absolute_path(image).parent.parent)
             if job is not None:
                 name = image.get(showing.MADE_FROM) or Path(job.painting).stem
-                shown = Shown(image.name, start=nodes[0].image_user.frame_start)
+                shown = Shown(image.name, start=starts[image])
                 found.append(Wanted(name, job, shown, image))
     return found
 
 
-def _sequence(frames: Path) -> bpy.types.Image | None:
-    for image in bpy.data.images:
-        if image.source == "SEQUENCE" and image_sequence.absolute_path(image).parent == frames:
-            return image
-    return None
+def _starts(scene: bpy.types.Scene) -> dict[bpy.types.Image, int]:
+    """The images that the scene's objects show, each with the frame at which its first node has it begin."""
+    starts: dict[bpy.types.Image, int] = {}
+    for target in scene.objects:
+        for node in image_sequence.image_nodes(target):
+            starts.setdefault(node.image, node.image_user.frame_start)
+    return starts
 
 
-def _nodes(scene: bpy.types.Scene, image: bpy.types.Image) -> list[bpy.types.ShaderNodeTexImage]:
-    return [node for target in scene.objects for node in image_sequence.nodes_showing(target, image)]
-
-
-def _planned(place: showing.Place) -> Shown:
+def _planned(order: Order, claimed: dict[int, Order]) -> Shown:
+    """Where a job's frames go that are not there yet; `claimed`: who takes which nodes, by pointer."""
+    place = order.place
     painting = showing.find(bpy.data.images, place.painting)
     if place.target == "OBJECT":
         target = showing.find(bpy.data.objects, place.object)
@@ -85,6 +89,14 @@ def _planned(place: showing.Place) -> Shown:
                 f"{place.object.name} does not show the painting {place.painting.name} any more.",
                 "Take the job off the list, or add it again.",
             )
+        for node in nodes:
+            other = claimed.setdefault(node.as_pointer(), order)
+            if other is not order:
+                raise UserError(
+                    "arguments",
+                    f"Two jobs, {other.label} and {order.label}, are for the same picture on {target.name}.",
+                    "Take one off the list, or give the object a material of its own.",
+                )
         return Shown(nodes[0].image.name, target.name, place.start)
     return Shown("", start=place.start, location=tuple(place.location))
 
