@@ -100,6 +100,7 @@ def build_room(collection: bpy.types.Collection, left: float, right: float, wall
     _walls(collection, left, right, wall_color)
     _floor(collection, left - WALL - NEXT_ROOM, right, random.Random(1853))
     _laylight(collection, left, right)
+    _probe(collection, left, right)
     benches = max(1, round((right - left) / 5.5))
     for i in range(benches):
         _bench(collection, Vector((left + (right - left) * (i + 0.5) / benches, -DEPTH / 2, 0.0)))
@@ -248,6 +249,17 @@ def _bench(collection: bpy.types.Collection, place: Vector) -> None:
             cx, cy = x + sx * (length / 2 - 0.09), y + sy * (depth / 2 - 0.08)
             stand.box((cx - 0.03, cy - 0.03, 0.0), (cx + 0.03, cy + 0.03, 0.3))
     stand.add("Bench Stand", materials.dark_wood(), collection, bevel=0.004)
+
+
+def _probe(collection: bpy.types.Collection, left: float, right: float) -> None:
+    """What EEVEE needs for gold to mirror the room behind the camera; Cycles does not look at it."""
+    probe = bpy.data.lightprobes.new("Room Reflections", "SPHERE")
+    probe.influence_type = "BOX"
+    probe.influence_distance, probe.falloff, probe.clip_end = 1.0, 0.05, 2.0 * (right - left)
+    box = bpy.data.objects.new(probe.name, probe)
+    box.location = ((left + right) / 2, -DEPTH / 2, HEIGHT / 2)
+    box.scale = ((right - left) / 2 + WALL, DEPTH / 2 + WALL, HEIGHT / 2 + 0.3)
+    collection.objects.link(box)
 
 
 def _area(

@@ -245,3 +245,30 @@ def test_another_python_in_the_preferences_is_used_for_the_next_job(addon, setti
     assert "This Python has no torch" in refused()
     settings("ok")
     assert bpy.ops.vangogh.animate() == {"FINISHED"}
+
+
+def test_a_gallery_from_files_moves_as_the_videos_do(addon, settings, tmp_path):
+    settings()
+    folder = tmp_path / "chosen"
+    folder.mkdir()
+    for name in ("One.png", "Two.png"):
+        painting(folder / name)
+    (folder / "a laugh.mp4").write_bytes(b"the fake worker does not look")
+    names = ("Two.png", "a laugh.mp4", "One.png")
+    bpy.ops.vangogh.gallery_from_files(directory=str(folder), files=[{"name": name} for name in names])
+    frames = [
+        thing for thing in bpy.data.collections["Gallery"].objects if thing.modifiers.get("Picture Frame")
+    ]
+    assert [frame.name for frame in frames] == ["One Frame", "Two Frame"]
+    for frame in frames:
+        assert canvas_node(frame).image_user.frame_duration == FRAMES
+    assert [job.phase for job in bpy.context.scene.vangogh.jobs] == ["done", "done"]
+
+
+def test_a_gallery_stays_where_its_pictures_cannot_move(addon, settings, tmp_path):
+    settings("no-torch")
+    painting(tmp_path / "One.png")
+    (tmp_path / "a laugh.mp4").write_bytes(b"")
+    files = [{"name": "One.png"}, {"name": "a laugh.mp4"}]
+    assert bpy.ops.vangogh.gallery_from_files(directory=str(tmp_path), files=files) == {"FINISHED"}
+    assert "One Frame" in bpy.data.collections["Gallery"].objects
