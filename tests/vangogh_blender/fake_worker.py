@@ -3,7 +3,7 @@
 Run as `fake_worker.py SCENARIO[:FRAMES]`, in place of `python -m fomm_core worker`. Frames are 8x8 PNGs,
 numbered by their red, so that a test can tell one from the other. Standard library only.
 
-Scenarios: ok; slow (a frame every 120 ms); hello-late; silent; garbage (noise between the messages); no-torch;
+Scenarios: ok; slow (a frame every 200 ms); hello-late; silent; garbage (noise between the messages); no-torch;
 old (another protocol); killed, crash, exit (dies after three frames); deaf (ignores cancel and the end of its
 input); full (the disk is full at frame 3).
 """
@@ -71,7 +71,7 @@ def animate(job_id, job, requests):
         if index == 3:
             misbehave(job_id)
         if SCENARIO == "slow":
-            time.sleep(0.12)
+            time.sleep(0.2)
         if SCENARIO == "deaf":
             time.sleep(1000)
         if SCENARIO == "full" and index == 3:

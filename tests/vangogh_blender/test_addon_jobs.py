@@ -114,7 +114,7 @@ def test_progress_reaches_the_sidebar_and_cancel_and_resume_work(addon, settings
 
 
 def test_the_picture_grows_while_its_frames_arrive(addon, settings, monkeypatch):
-    settings("slow")
+    settings("slow:40")
     monkeypatch.setattr(addon.session, "GROW_SECONDS", 0.0)
     start()
     tick_until(addon, lambda: len(sequences()) == 1)
@@ -127,7 +127,7 @@ def test_the_picture_grows_while_its_frames_arrive(addon, settings, monkeypatch)
     assert len(set(played)) > 3
     assert played == sorted(played)
     finish(addon)
-    assert node.image_user.frame_duration == FRAMES
+    assert node.image_user.frame_duration == 40
     assert len(bpy.context.scene.objects) == 1
 
 

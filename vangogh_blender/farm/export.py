@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ...fomm_core import __version__, registry
-from ...fomm_core import bundle as layout
+from ...fomm_core import bundle as bundled
 from ...fomm_core.bundle import Animation, Clip, Manifest, Scene
 from ...fomm_core.errors import UserError
 from ...fomm_core.files import sha256, writing
@@ -126,7 +126,7 @@ def _documents(manifest: Manifest, device: str, frames_per_task: int) -> dict[st
         "asset_references.json": {"assetReferences": {**references, "referencedPaths": []}},
     }
     texts = {name: json.dumps(data, indent=2, ensure_ascii=False) + "\n" for name, data in documents.items()}
-    return {layout.MANIFEST: manifest.json(), **texts}
+    return {bundled.MANIFEST: manifest.json(), **texts}
 
 
 def _check_film(scene: bpy.types.Scene) -> None:
@@ -166,7 +166,7 @@ def _animations(
         shown = made[name.lower()].shown if name.lower() in made else ()
         made[name.lower()] = Animation(name, job, clip, (*shown, want.shown))
         if want.sequence is not None:
-            frames = layout.animation_folder(Path("output"), name) / "frames" / f"0001.{job.format}"
+            frames = bundled.animation_folder(Path("output"), name) / "frames" / f"0001.{job.format}"
             sequences[want.sequence] = frames.as_posix()
     return tuple(clips.values()), tuple(made.values()), sequences
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from ...fomm_core import bundle as layout
+from ...fomm_core import bundle as bundled
 from ...fomm_core.bundle import Animation, Bundle, Shown
 from ...fomm_core.errors import UserError
 from ...fomm_core.files import replacing, writing
@@ -24,7 +24,7 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
         UserError: such frames are not in the scene, an animation is not there, or a picture cannot be written.
     """
     bundle = Bundle(folder)
-    wanted = layout.frames_of(bundle.manifest.scene, frames)
+    wanted = bundled.frames_of(bundle.manifest.scene, frames)
     bundle.file(bundle.manifest.scene.file)
     bundle.claim(output)
     scene = bpy.data.scenes.get(bundle.manifest.scene.name)
@@ -32,17 +32,17 @@ def render(folder: Path, output: Path, frames: str) -> Iterator[int]:
         raise UserError(
             "arguments",
             f"There is no scene {bundle.manifest.scene.name} in the bundle's file.",
-            layout.REMADE,
+            bundled.REMADE,
         )
     suffix = bundle.manifest.scene.suffix
     _settle(scene)
-    missing = [f for f in wanted if not layout.picture(output, f, suffix).is_file()]
+    missing = [f for f in wanted if not bundled.picture(output, f, suffix).is_file()]
     if missing:
         _check_sequences(hang(bundle, output, scene))
         with writing(output / "render"):
             (output / "render").mkdir(parents=True, exist_ok=True)
     for index, frame in enumerate(missing, 1):
-        with replacing(layout.picture(output, frame, suffix)) as temporary:
+        with replacing(bundled.picture(output, frame, suffix)) as temporary:
             _render_one(scene, frame, temporary)
             if suffix == ".png":
                 _forget_times(temporary)
@@ -57,7 +57,7 @@ def hang(bundle: Bundle, output: Path, scene: bpy.types.Scene) -> set[bpy.types.
     by_object = {target.name: image_sequence.image_nodes(target) for target in bpy.data.objects}
     found = [_nodes(shown, by_object) for _, shown in places]
     for (animation, shown), nodes in zip(places, found, strict=True):
-        frames = layout.animation_folder(output, animation.name) / "frames"
+        frames = bundled.animation_folder(output, animation.name) / "frames"
         count = _count(animation, frames)
         image = image_sequence.load_sequence(frames, animation.name)
         hung.add(image)
@@ -79,7 +79,7 @@ def _count(animation: Animation, frames: Path) -> int:
     Told by its record, not counted: to ask a file server for each of a gallery's frames takes minutes.
     """
     try:
-        count = int(json.loads((frames.parent / layout.DONE).read_text(encoding="utf-8"))["frames"])
+        count = int(json.loads((frames.parent / bundled.DONE).read_text(encoding="utf-8"))["frames"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             "image", f"{animation.name} is not animated yet: {frames}.", "Run the step Animate."
@@ -101,7 +101,7 @@ def _nodes(shown: Shown, by_object: dict[str, list]) -> list[bpy.types.ShaderNod
     found = [node for node in near if node.image and node.image.name == shown.image]
     if not found:
         where = shown.object or "Nothing in the scene"
-        raise UserError("image", f"{where} does not show {shown.image}.", layout.REMADE)
+        raise UserError("image", f"{where} does not show {shown.image}.", bundled.REMADE)
     return found
 
 

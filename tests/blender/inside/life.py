@@ -29,6 +29,8 @@ def registered():
         found.add(name)
         found.update(f"{name}.{prop.identifier}" for prop in cls.bl_rna.properties)
         drawn = getattr(getattr(cls, "draw", None), "_draw_funcs", ())
+        # Blender's own function is on the list as soon as anybody's has been.
+        drawn = [function for function in drawn if not function.__module__.startswith("bl_ui.")]
         found.update(f"{name} draws {function.__module__}.{function.__qualname__}" for function in drawn)
     found.update(
         f"bpy.ops.{module}.{name}" for module in dir(bpy.ops) for name in dir(getattr(bpy.ops, module))
