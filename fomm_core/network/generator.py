@@ -69,10 +69,18 @@ class Generator(nn.Module):
 
     def decode(self, source: Source, motion: DenseMotion) -> Tensor:
         """Bx3xHxW predictions in [0, 1]: the warped features, painted anew where the source hides them."""
+        return self.paint(self.carried(source, motion))
+
+    def carried(self, source: Source, motion: DenseMotion) -> Tensor:
+        """The source's features as the motion carries them, without those of what it hides."""
         out = warp(source.features, motion.deformation)
         if motion.occlusion_map is not None:
             out = out * resized(motion.occlusion_map, out.shape[2:])  # equation 7
-        out = self.bottleneck(out)
+        return out
+
+    def paint(self, features: Tensor) -> Tensor:
+        """The pictures, in [0, 1], of carried features."""
+        out = self.bottleneck(features)
         for block in self.up_blocks:
             out = block(out)
         return self.final(out).sigmoid()

@@ -29,6 +29,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..network.layers import coordinate_grid, sample
 
+_FLAT = 0.3  # the least area, against its own, that a head may be brought to
 _SIDES = {"l": "r", "r": "l", "left": "right", "right": "left"}
 
 
@@ -81,6 +82,11 @@ class Affine:
         side = 1 - 2 * mirrored.float()
         matrix = torch.stack([cos * side, -sin, sin * side, cos], dim=1).view(count, 2, 2)
         return cls(matrix, uniform(-0.2, 0.2, 2), mirrored)
+
+    def then(self, other: Affine) -> Affine:
+        """This map, and `other` of the places it leads to; it mirrors what this one does."""
+        shift = (other.matrix @ self.shift[..., None])[..., 0] + other.shift
+        return Affine(other.matrix @ self.matrix, shift, self.mirrored)
 
     def places(self, height: int, width: int) -> Tensor:
         """BxHxWx2: where in the old picture each pixel of the new one looks."""
@@ -146,15 +152,38 @@ class Clips:
         if not self.clips:
             raise UserError("arguments", f"There are no training clips in {self.folder}.", _RENDER)
 
-    def draw(self, count: int, rng: torch.Generator, *, small: bool, augment: bool = True) -> Pairs:
-        """`count` random pairs of random clips, at the motion networks' resolution where `small`."""
+    def draw(
+        self, count: int, rng: torch.Generator, *, small: bool, augment: bool = True, still: float = 0.0
+    ) -> Pairs:
+        """`count` random pairs of random clips, at the motion networks' resolution where `small`.
+
+        Of augmented pairs the share `still` has the driving frame brought near to the source's pose, as in a clip
+        of someone who speaks and hardly moves: in rendered ones the head always moves more than the mouth.
+        """
         chosen = torch.randint(len(self), (count,), generator=rng)
         frames = [torch.randperm(len(self.clips[c]["images"]), generator=rng)[:2].tolist() for c in chosen]
         picks = [(self.clips[c], d, s) for c, (d, s) in zip(chosen.tolist(), frames, strict=True)]
-        return self.pairs(picks, Affine.random(count, rng) if augment else None, small=small)
+        if not augment:
+            return self.pairs(picks, None, small=small)
+        affine, nearness = Affine.random(count, rng), None
+        if still:
+            moment, lot = torch.rand(2, count, generator=rng)
+            nearness = (1 - moment.square()) * (lot < still)
+        return self.pairs(picks, affine, small=small, nearness=nearness)
 
-    def pairs(self, picks: list[tuple[dict, int, int]], affine: Affine | None, *, small: bool) -> Pairs:
-        """The pairs of these (clip, driving frame, source frame), mapped by `affine`."""
+    def pairs(
+        self,
+        picks: list[tuple[dict, int, int]],
+        affine: Affine | None,
+        *,
+        small: bool,
+        nearness: Tensor | None = None,
+    ) -> Pairs:
+        """The pairs of these (clip, driving frame, source frame), mapped by `affine`.
+
+        Of mapped pairs, `nearness` (B) says how near the driving frame is brought to the source's pose, 1 as near
+        as an affine map brings it. What it shows besides the sitter, which then moves, is not `inside`.
+        """
 
         def stacked(name: str, *index: int) -> Tensor:
             take = [tuple(pick[i] for i in index) for pick in picks]
@@ -178,31 +207,54 @@ class Clips:
                 pairs.source, pairs.driving = sample(pairs.source, grid), sample(pairs.driving, grid)
             pairs.inside = torch.ones_like(pairs.visible)
             return pairs
-        return mapped(pairs, affine, self.mirror, small)
+        if nearness is None:
+            return mapped(pairs, affine, affine, self.mirror, small)
+        pairs = mapped(pairs, affine, affine.then(approaching(pairs, nearness)), self.mirror, small)
+        pairs.inside *= torch.maximum(pairs.face, (nearness == 0).float()[:, None, None, None])
+        return pairs
 
 
-def mapped(pairs: Pairs, affine: Affine, mirror: list[int], small: bool) -> Pairs:
-    """The pairs as they are when both pictures are mapped by `affine`: pictures, landmarks, flow, masks."""
+def approaching(pairs: Pairs, nearness: Tensor) -> Affine:
+    """The maps of source places to those of the driving frame that bring its landmarks near to the source's.
+
+    Args:
+        nearness: B, from 0, which leaves it as it is, to 1, which is the affine map that brings them nearest.
+    """
+    middle, start = pairs.target.mean(1), pairs.origin.mean(1)
+    nearest = torch.linalg.lstsq(pairs.origin - start[:, None], pairs.target - middle[:, None]).solution.mT
+    # What would flatten or mirror the head is no pose of it: that frame stays where it is.
+    nearness = nearness * (torch.linalg.det(nearest) > _FLAT)
+    still = torch.eye(2).expand_as(nearest)
+    matrix = torch.lerp(still, nearest, nearness[:, None, None])
+    shift = middle - (nearest @ start[..., None])[..., 0]
+    return Affine(matrix, shift * nearness[:, None], torch.zeros(len(start), dtype=torch.bool))
+
+
+def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], small: bool) -> Pairs:
+    """The pairs as they are when the sources are mapped by `affine` and the driving frames by `driven`.
+
+    Both mirror the same pairs.
+    """
     h, w = pairs.flow.shape[1:3]
-    places = affine.places(h, w)
-    pixels = places if small else affine.places(*pairs.source.shape[2:])
+    places = driven.places(h, w)
     inside = (places.abs() <= 1).all(-1)[:, None].float()
 
-    def landmarks(points: Tensor) -> Tensor:
-        points = affine.back(points)
-        return torch.where(affine.mirrored[:, None, None], points[:, mirror], points)
+    def landmarks(points: Tensor, by: Affine) -> Tensor:
+        points = by.back(points)
+        return torch.where(by.mirrored[:, None, None], points[:, mirror], points)
 
-    def picture(image: Tensor) -> Tensor:
+    def picture(image: Tensor, by: Affine) -> Tensor:
+        pixels = by.places(h, w) if small else by.places(*image.shape[2:])
         return F.grid_sample(image, pixels, padding_mode="reflection", align_corners=True)
 
     flow = F.grid_sample(
         pairs.flow.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=True
     ).permute(0, 2, 3, 1)
     return Pairs(
-        source=picture(pairs.source),
-        driving=picture(pairs.driving),
-        origin=landmarks(pairs.origin),
-        target=landmarks(pairs.target),
+        source=picture(pairs.source, affine),
+        driving=picture(pairs.driving, driven),
+        origin=landmarks(pairs.origin, affine),
+        target=landmarks(pairs.target, driven),
         flow=affine.back(flow),
         visible=(sample(pairs.visible, places) > 0.99).float(),
         face=(sample(pairs.face, places) > 0.5).float(),

@@ -14,7 +14,7 @@ _REACH = 0.2  # how far around a keypoint its Jacobian has to hold, in grid unit
 _SAMPLES = 24
 _SPREAD = 0.03  # of a landmark's heatmap, about a cell of 64, in grid units
 _EXPRESSIVE = 3.0  # times as much as others count the landmarks of eyes and mouth
-_DOUBT = 0.03  # errors of a candidate motion that hardly matter, in grid units
+_DOUBT = 0.008  # errors of a candidate motion that hardly matter, in grid units
 
 
 def keypoint_losses(
@@ -51,10 +51,12 @@ def _importance(places: Tensor, parts: list[int]) -> Tensor:
 
 
 def choice_loss(motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
-    """How unlikely the mask makes the candidate motions that are right.
+    """Cross entropy of the mask with how right each candidate motion is, by the truth alone.
 
     The deformation is the mask's mean of the motions: on its own it says only in which direction the mean is
-    wrong. This says for every place which candidates are right there.
+    wrong. This says for every place which candidates are right there, whatever share they have by now: were they
+    judged by their likelihood under the mask, one whose share has died would learn nothing any more. That is how
+    lips and lids once lost theirs to the corners of mouth and eyes.
 
     Args:
         motions: Bx(K+1)xhxwx2 candidates.
@@ -63,8 +65,8 @@ def choice_loss(motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor)
         weight: Bx1xhxw.
     """
     wrong = (motions - flow[:, None]).abs().mean(-1).clamp(max=0.5)
-    likely = torch.logsumexp(log_mask - wrong / _DOUBT, dim=1, keepdim=True)
-    return -(likely * weight).sum() / weight.sum()
+    right = (-wrong / _DOUBT).softmax(1)
+    return -((right * log_mask).sum(1, keepdim=True) * weight).sum() / weight.sum()
 
 
 def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torch.Generator) -> Tensor:

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..models import Model
-from ..network import DenseMotion, Discriminator, Keypoints
+from ..network import DenseMotion, Discriminator, Keypoints, resized
 from . import losses
 from .appearance import degraded, recoloured
 from .data import Pairs
 from .mixed import in_half
+
+_TRANSFERRED = 0.7  # of the dense motion network's pairs
+_BORDER = 4  # of a close-up, in places of the generator's features: what it paints there does not count
 
 
 class Objective:
@@ -62,6 +65,7 @@ class Objective:
         """
         source, driving = recoloured(pairs.source, rng), recoloured(pairs.driving, rng)
         origin, target = self._looked_at(source, driving, rng)
+        target = _transferred(pairs, origin, target, rng)
         motions, features = self.dense.candidates(source.contiguous(), target, origin)
         h, w = features.shape[2:]
         side = min(self.settings["motion"]["window"], h, w)
@@ -105,15 +109,53 @@ class Objective:
         chance = torch.rand(len(small), 1, 1, 1, generator=rng).to(small)
         known = (chance < self.settings["picture"]["true_flow"]) & (pairs.visible.permute(0, 2, 3, 1) > 0.5)
         motion = DenseMotion(torch.where(known, pairs.flow, deformation), occlusion, mask)
-        source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
-        prediction = self.generator.decode(source, motion)
-        weight = losses.attention(pairs, self.parts)
-        terms = {"picture": losses.picture_loss(prediction, pairs.driving, weight)}
+        # The discriminator has a window of its own.
+        close = (
+            not adversarial and float(torch.rand((), generator=rng)) < self.settings["picture"]["close_ups"]
+        )
+        with torch.set_grad_enabled(not close):
+            source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
+        features = self.generator.carried(source, motion)
+        weight, driving = losses.attention(pairs, self.parts), pairs.driving
+        if close:
+            features, driving, weight = self._close_up(pairs, features, weight, rng)
+        prediction = self.generator.paint(features)
+        terms = {"picture": losses.picture_loss(prediction, driving, weight)}
         # It has learned what is hidden; from here on it serves the picture above all.
         terms["occlusion"] = 0.1 * losses.occlusion_loss(motion, pairs)
         if adversarial > 0:
             terms |= self._against(pairs, prediction, adversarial, rng)
         return terms
+
+    def _close_up(
+        self, pairs: Pairs, features: Tensor, weight: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A window around an eye or the mouth of each pair, of carried features, driving frame and weight.
+
+        What opens there has to be painted, and is a small part of a picture: so it is seen far more often in the
+        same time.
+        """
+        count, _, height, width = features.shape
+        scale = pairs.driving.shape[-1] // width
+        side = min(self.settings["picture"]["crop"] // scale, height, width)
+        parts = torch.tensor(self.parts)[torch.randint(len(self.parts), (count,), generator=rng)]
+        places = pairs.target[torch.arange(count), parts].cpu()
+        room = torch.tensor([width, height]) - side
+        corners = ((places + 1) / 2 * torch.tensor([width, height]) - side / 2).round().long()
+        corners = torch.minimum(corners.clamp(min=0), room).tolist()
+
+        def windows(maps: Tensor, times: int = 1) -> Tensor:
+            there = (
+                (slice(y * times, (y + side) * times), slice(x * times, (x + side) * times))
+                for x, y in corners
+            )
+            return torch.stack([image[:, y, x] for image, (y, x) in zip(maps, there, strict=True)])
+
+        # Along the border the generator lacks what it sees in a whole picture.
+        inner = F.pad(weight.new_ones([side - 2 * _BORDER] * 2), [_BORDER] * 4) if side > 4 * _BORDER else 1
+        weight = windows(resized(weight, (height, width))) * inner
+        close = windows(features).contiguous(memory_format=torch.channels_last)
+        return close, windows(pairs.driving, scale), weight
 
     def same_colours(self, pairs: Pairs, rng: torch.Generator) -> Pairs:
         """The pairs in other colours, source and driving frame alike."""
@@ -170,6 +212,18 @@ class Objective:
         loss = losses.discriminator_loss(real, judged(prediction.detach())[1])
         terms = losses.adversarial_losses(features, *judged(prediction))
         return {name: strength * term for name, term in terms.items()} | {"discriminator": loss}
+
+
+def _transferred(pairs: Pairs, origin: Keypoints, target: Keypoints, rng: torch.Generator) -> Keypoints:
+    """`target`, of some pairs moved from the source's keypoints by as much as the landmarks have moved.
+
+    So does relative motion move them, in which it does no harm what the detector gets wrong of a face, in all its
+    frames alike. From two detections by themselves, each with an error as large as what lips do, the network would
+    learn to doubt what they say.
+    """
+    chosen = torch.rand(len(pairs.target), 1, 1, generator=rng) < _TRANSFERRED
+    moved = origin.value + pairs.target - pairs.origin
+    return target._replace(value=torch.where(chosen.to(moved.device), moved, target.value))
 
 
 class NotFinite(Exception):

@@ -22,6 +22,7 @@ from .self_supervised import build_discriminator
 from .transparent import make_transparent
 
 _CALIBRATION = 60  # batches
+_STILL = 0.5  # of the dense motion network's pairs: the head hardly moves, the face does
 _TYPICAL = 20  # pictures
 _SHOWN = 6  # pairs
 _GROWTH = 40  # clips, and as many steps between two looks at the folder
@@ -189,7 +190,8 @@ class Supervised(Course):
 
     def _pairs(self, part: str, rng: torch.Generator) -> Pairs:
         count = max(1, self.settings[part]["pairs"] // (self.shares * self.world))
-        return self._moved(self.clips.draw(count, rng, small=part != "picture"))
+        still = _STILL if part == "motion" else 0.0
+        return self._moved(self.clips.draw(count, rng, small=part != "picture", still=still))
 
     def _moved(self, pairs: Pairs) -> Pairs:
         return Pairs(**{name: value.to(self.device) for name, value in vars(pairs).items()})

@@ -56,9 +56,17 @@ def test_the_choice_rewards_what_is_right_not_a_right_mean():
         log_mask = torch.tensor(shares).view(1, 3, 1, 1).expand(1, 3, 4, 4).log()
         return losses.choice_loss(motions, log_mask, flow, weight).item()
 
-    assert loss(0.0, 0.0, 1.0) == pytest.approx(0)
-    assert loss(0.5, 0.5, 0.0) > 5  # its mean, the deformation, is right
+    assert loss(1e-6, 1e-6, 1.0) == pytest.approx(0, abs=1e-3)
+    assert loss(0.5, 0.5, 1e-6) > 5  # its mean, the deformation, is right
     assert loss(0.05, 0.05, 0.9) < loss(0.3, 0.3, 0.4)
+
+
+def test_a_right_candidate_that_has_no_share_gets_one():
+    motions = torch.stack([torch.full((4, 4, 2), x) for x in (0.2, 0.0)])[None]
+    logits = torch.tensor([0.0, -80.0]).view(1, 2, 1, 1).repeat(1, 1, 4, 4).requires_grad_()
+    loss = losses.choice_loss(motions, logits.log_softmax(1), torch.zeros(1, 4, 4, 2), torch.ones(1, 1, 4, 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient.sum((0, 2, 3)).tolist() == pytest.approx([1, -1], abs=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +91,17 @@ def objective() -> Objective:
     return made
 
 
-def pairs(seed: int) -> Pairs:
+def pairs(seed: int, size: int = 16, side: int = 16) -> Pairs:
+    """Pictures of size x size, and the rest of side x side."""
     rng = torch.Generator().manual_seed(seed)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.rand(2, *shape, generator=rng)
 
-    flow = coordinate_grid(16, 16, torch.zeros(1)) + 0.1 * random(16, 16, 2)
-    masks = [(random(1, 16, 16) > 0.4).float() for _ in range(3)]
-    return Pairs(random(3, 16, 16), random(3, 16, 16), random(3, 2) - 0.5, random(3, 2) - 0.5, flow, *masks)
+    flow = coordinate_grid(side, side, torch.zeros(1)) + 0.1 * random(side, side, 2)
+    masks = [(random(1, side, side) > 0.4).float() for _ in range(3)]
+    pictures = random(3, size, size), random(3, size, size)
+    return Pairs(*pictures, random(3, 2) - 0.5, random(3, 2) - 0.5, flow, *masks)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -109,6 +119,39 @@ def test_a_window_has_the_terms_of_that_part_of_the_whole(objective, monkeypatch
     torch.testing.assert_close(part.occlusion_map, whole.occlusion_map[:, :, rows, columns])
     for name in ("visible", "face", "inside"):
         torch.testing.assert_close(getattr(cut, name), getattr(true, name)[:, :, rows, columns])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_close_up_is_painted_as_that_part_of_the_whole(objective, monkeypatch, seed):
+    seen = []
+    monkeypatch.setattr(losses, "picture_loss", lambda *args: seen.append(args) or torch.zeros(()))
+    monkeypatch.setitem(objective.settings, "picture", objective.settings["picture"] | {"crop": 96})
+    objective.painter.eval()
+    for share in (0.0, 1.0):
+        objective.settings["picture"]["close_ups"] = share
+        with torch.no_grad():
+            objective.picture_terms(pairs(3, 128, 32), torch.Generator().manual_seed(seed), 0.0)
+    (whole, true, _), (part, cut, weight) = seen
+    assert cut.shape == (2, 3, 96, 96)
+    for number in range(2):
+        y, x = _corner(true[number].permute(1, 2, 0), cut[number].permute(1, 2, 0))
+        counts = weight[number].repeat_interleave(4, 1).repeat_interleave(4, 2)[0] > 0
+        assert counts.float().mean() > 0.4
+        expected = whole[number, :, y : y + 96, x : x + 96]
+        torch.testing.assert_close(part[number][:, counts], expected[:, counts], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share):
+    seen, given = [], pairs(3)
+    candidates = objective.dense.candidates
+    monkeypatch.setattr("fomm_core.training.objective._TRANSFERRED", share)
+    monkeypatch.setattr(objective.dense, "candidates", lambda *args: seen.append(args) or candidates(*args))
+    with torch.no_grad():
+        objective.motion_terms(given, torch.Generator().manual_seed(0))
+    _, target, origin = seen[0]
+    same = torch.allclose(target.value - origin.value, given.target - given.origin, atol=1e-6)
+    assert same == bool(share)
 
 
 def _corner(whole: torch.Tensor, part: torch.Tensor) -> tuple[int, int]:

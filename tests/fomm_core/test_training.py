@@ -15,7 +15,7 @@ from fomm_core.errors import UserError
 from fomm_core.network import DenseMotion, warp
 from fomm_core.network.layers import coordinate_grid, sample
 from fomm_core.training.course import Setting
-from fomm_core.training.data import Affine, Clips, mirrored_order
+from fomm_core.training.data import Affine, Clips, Pairs, mirrored_order
 from fomm_core.training.log import LOG
 from fomm_core.training.reconstruct import reconstruct
 from fomm_core.training.supervised import Supervised
@@ -205,7 +205,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_weights(data, tmp_pat
     models.load(str(tmp_path / "out" / MODEL))
 
 
-def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data):
+@pytest.mark.parametrize("nearness", [0.0, 0.6, 1.0])
+def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data, nearness):
     clips = Clips(data / "train", 4)
     clips.grow()
     rng = torch.Generator().manual_seed(1)
@@ -213,7 +214,7 @@ def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data):
         affine = Affine.random(6, rng)
         affine.mirrored[:] = torch.linalg.det(affine.matrix) < 0
         picks = [(clip, 1, 0) for clip in clips.clips[:6]]
-        pairs = clips.pairs(picks, affine, small=False)
+        pairs = clips.pairs(picks, affine, small=False, nearness=torch.full((6,), float(nearness)))
         known = (pairs.visible * pairs.inside * pairs.face) > 0
         apart = torch.nn.functional.interpolate(
             pairs.driving, size=(SMALL, SMALL), mode="bilinear", align_corners=True
@@ -221,13 +222,34 @@ def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data):
         moved = sample(pairs.source, pairs.flow)
         still = sample(pairs.source, coordinate_grid(SMALL, SMALL, moved).expand(6, -1, -1, -1))
         wrong, without = ((x - apart).abs().mean(1, keepdim=True)[known].mean() for x in (moved, still))
-        assert wrong < 0.2 * without
+        # What moves less is known no better: sampling errors stay.
+        assert wrong < (0.2 * without if not nearness else 0.03)
         # The flow at a landmark of the driving frame leads to that landmark of the source.
         there = sample(pairs.flow.permute(0, 3, 1, 2), pairs.target[:, :, None])[..., 0].permute(0, 2, 1)
         hidden = (
             sample(pairs.visible * pairs.face * pairs.inside, pairs.target[:, :, None])[:, 0, :, 0] < 0.99
         )
-        assert (there - pairs.origin).abs().amax(-1)[~hidden].max() < 0.02
+        assert (there - pairs.origin).abs().amax(-1)[~hidden].max() < (0.05 if nearness else 0.02)
+
+
+def test_a_driving_frame_comes_as_near_to_the_source_as_is_asked(data):
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    picks = [(clip, 1, 0) for clip in clips.clips[:6]]
+    affine = Affine.random(6, torch.Generator().manual_seed(1))
+
+    def pairs(nearness: float) -> Pairs:
+        return clips.pairs(picks, affine, small=False, nearness=torch.full((6,), float(nearness)))
+
+    plain = clips.pairs(picks, affine, small=False)
+    apart = [(p.target - p.origin).norm(dim=-1).mean() for p in (plain, pairs(0), pairs(0.5), pairs(1))]
+    assert apart[0] == pytest.approx(apart[1])
+    assert apart[1] > 1.5 * apart[2] > 20 * apart[3]  # a disc's pose is affine: nothing of its own is left
+    near = pairs(1)
+    assert torch.equal(near.source, plain.source)
+    # The wall behind has moved with the sitter, and stands still in truth: nothing is learnt from it.
+    assert not (near.inside * (1 - near.face)).any()
+    assert (plain.inside * (1 - plain.face)).any()
 
 
 def test_mirroring_swaps_the_sides(data):
