@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # As `python -m fomm_core` does: the tests share the processor with the processes that they start.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Before anything imports bpy, at whatever test's collection: its user folders are ours for this run.
+_user_folders = tempfile.TemporaryDirectory(prefix="vangogh-tests-")
+os.environ["BLENDER_USER_RESOURCES"] = _user_folders.name
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,20 +5,14 @@ the extension's zip and install it, as a user does, into user folders of their o
 """
 
 import importlib.util
-import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
-
-# Before anything imports bpy: its user folders are ours for this run.
-_user_folders = tempfile.TemporaryDirectory(prefix="vangogh-tests-")
-os.environ["BLENDER_USER_RESOURCES"] = _user_folders.name
 
 
 def _import_the_package():
