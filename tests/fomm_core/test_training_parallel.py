@@ -30,7 +30,7 @@ def test_two_processes_train_as_one(tmp_path):
     assert [row["step"] for row in rows[1]] == ["1", "2", "3"], "process 0 alone writes"
     for one, two in zip(*rows, strict=True):
         for term in Quiet.columns:
-            # Rounding moves a choice now and then, where two candidates are alike; other pairs would differ by percents.
+            # Rounding now and then moves a choice between alike candidates; other pairs would differ by percents.
             assert float(two[term]) == pytest.approx(float(one[term]), rel=1e-3)
     begun, one = (
         {name: value.clone().double() for name, value in weights(made).items()}
