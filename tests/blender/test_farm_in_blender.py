@@ -57,7 +57,7 @@ def test_the_command_writes_what_the_operator_writes(blender_in, material, zip_f
     ("arguments", "status", "words"),
     [
         (("farm",), 2, "the following arguments are required"),
-        (("farm", "/nowhere.blend", "--output", "/tmp/never"), 1, "There is no scene at /nowhere.blend."),
+        (("farm", "/nowhere.blend", "--output", "/tmp/never"), 2, "There is no scene at /nowhere.blend."),
     ],
 )
 def test_failures_are_a_status_and_a_sentence(arguments, status, words, blender_in):
