@@ -17,6 +17,7 @@ from ..fomm_core.errors import UserError, in_words
 from . import doctor
 from .farm.export import export
 from .farm.words import told
+from .operators.gallery import GALLERY_SETTINGS
 from .properties import SETTINGS
 
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -67,6 +68,24 @@ def _parser() -> argparse.ArgumentParser:
         "--save", metavar="FILE.blend", type=Path, help="keep the scene with the moving painting"
     )
 
+    gallery = command(
+        "gallery", _gallery, "Hang paintings in a gallery with a camera that walks by, and let them move."
+    )
+    gallery.add_argument(
+        "files", metavar="FILE", type=Path, nargs="*",
+        help="paintings, and videos or tracks that move them in turn; default: what the scene's objects show",
+    )  # fmt: skip
+    gallery.add_argument(
+        "--scene", metavar="SCENE.blend", type=Path, help="where to build it; default: a new one"
+    )
+    gallery.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE",
+        help=f"any number of: {', '.join(sorted((*GALLERY_SETTINGS, *SETTINGS)))}",
+    )  # fmt: skip
+    gallery.add_argument(
+        "--save", required=True, metavar="FILE.blend", type=Path, help="the scene with the gallery"
+    )
+
     command("doctor", _doctor, "Say what is installed and whether it works: a page for a bug report.")
 
     farm = command("farm", _farm, "Write the scene's farm job into a folder that render farms read.")
@@ -92,17 +111,11 @@ def _open(file: Path) -> None:
 
 
 def _animate(options: argparse.Namespace) -> int:
-    settings = dict(_setting(text) for text in options.set)
+    settings = dict(_setting(text, dict.fromkeys(SETTINGS, "animate")) for text in options.set)
     given = {"painting": options.painting, "driving_video": options.video, "output_directory": options.output}
     settings |= {name: str(value) for name, value in given.items() if value is not None}
-    if options.scene:
-        _open(options.scene)
-    else:
-        bpy.ops.wm.read_homefile(use_empty=True)
-    try:
-        bpy.ops.vangogh.animate(wait=True, **settings)
-    except RuntimeError as error:  # what the operator has reported
-        raise UserError("internal", str(error).strip().removeprefix("Error: ")) from error
+    _open_or_new(options.scene)
+    _call(bpy.ops.vangogh.animate, wait=True, **settings)
     (*_, job) = bpy.context.scene.vangogh.jobs
     print(f"{job.frames} frames: {Path(job.output) / 'frames'}")
     if options.save:
@@ -110,22 +123,75 @@ def _animate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _setting(text: str) -> tuple[str, object]:
-    """NAME=VALUE, the value as the operator takes it. Raises `UserError`."""
+def _gallery(options: argparse.Namespace) -> int:
+    known = dict.fromkeys(SETTINGS, "animate") | dict.fromkeys(GALLERY_SETTINGS, "gallery_from_files")
+    settings = dict(_setting(text, known) for text in options.set)
+    _open_or_new(options.scene)
+    scene = bpy.context.scene
+    for name in settings.keys() & set(SETTINGS):
+        setattr(scene.vangogh, name, settings.pop(name))
+    before = len(scene.vangogh.jobs)
+    file = options.save.absolute()
+    new = not file.exists()
+    _save(file)  # the frames go beside it
+    try:
+        if options.files:
+            files = [{"name": str(path.absolute())} for path in options.files]
+            _call(bpy.ops.vangogh.gallery_from_files, files=files, **settings)
+        else:
+            for thing in bpy.context.view_layer.objects:
+                thing.select_set(True)
+            _call(bpy.ops.vangogh.build_gallery, **settings)
+    except UserError:
+        if scene.vangogh.jobs[before:]:  # what is done is kept, and Resume goes on from there
+            _save(file)
+        elif new:
+            file.unlink()
+        raise
+    _save(file)
+    for job in scene.vangogh.jobs[before:]:
+        print(f"{job.frames} frames: {Path(job.output) / 'frames'}")
+    print(file)
+    return 0
+
+
+def _open_or_new(scene: Path | None) -> None:
+    if scene:
+        _open(scene)
+    else:
+        bpy.ops.wm.read_homefile(use_empty=True)
+
+
+def _call(operator: Callable, **keywords: object) -> None:
+    """Run an operator. Raises `UserError` with what it has reported."""
+    try:
+        operator(**keywords)
+    except RuntimeError as error:
+        raise UserError("internal", str(error).strip().removeprefix("Error: ")) from error
+
+
+def _setting(text: str, operators: dict[str, str]) -> tuple[str, object]:
+    """NAME=VALUE, the value as the operator that has the setting takes it. Raises `UserError`."""
     name, _, value = text.partition("=")
-    if name not in SETTINGS:
-        close = difflib.get_close_matches(name, SETTINGS, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(SETTINGS))}."
+    if name not in operators:
+        close = difflib.get_close_matches(name, operators, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(operators))}."
         raise UserError("arguments", f"There is no setting {name!r}.", hint)
-    kind = bpy.ops.vangogh.animate.get_rna_type().properties[name].type
+    setting = getattr(bpy.ops.vangogh, operators[name]).get_rna_type().properties[name]
+    kind = setting.type
     try:
         if kind == "BOOLEAN":
-            return name, {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                value.lower()
-            ]
+            return name, BOOLEANS[value.lower()]
+        if kind == "FLOAT" and setting.is_array:
+            red, green, blue = map(float, value.split(","))
+            return name, (red, green, blue)
+        if kind == "ENUM" and value not in setting.enum_items:
+            raise UserError("arguments", f"{name} is one of {', '.join(setting.enum_items.keys())}.")
         return name, {"FLOAT": float, "INT": int}.get(kind, str)(value)
     except (ValueError, KeyError):
         expected = {"BOOLEAN": "true or false", "INT": "a whole number"}.get(kind, "a number")
+        if kind == "FLOAT" and setting.is_array:
+            expected = "three numbers with commas between them"
         raise UserError("arguments", f"{name} is {expected}, not {value!r}.") from None
 
 

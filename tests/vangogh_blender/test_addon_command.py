@@ -63,6 +63,84 @@ def test_what_is_wrong_is_one_sentence(options, status, words, command, argument
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def gallery(settings, tmp_path):
+    """Two paintings and a video, a fake worker, and where to save."""
+    chosen = settings()
+    other = tmp_path / "Lady in Red.png"
+    other.write_bytes(Path(chosen.painting.filepath).read_bytes())
+    return ["gallery", chosen.painting.filepath, str(other), chosen.driving_video], tmp_path / "room.blend"
+
+
+def test_a_gallery_of_files(command, gallery, capsys):
+    arguments, kept = gallery
+    settings = ("style=SHADOW_GAP", "wall_color=0.2,0.3,0.4", "strength=0.5", "standard=yes", "frames=90")
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert command([*arguments, *options, "--save", str(kept)]) == 0
+    assert capsys.readouterr().out.count(f"{FRAMES} frames: ") == 2
+    bpy.ops.wm.open_mainfile(filepath=str(kept))
+    scene = bpy.context.scene
+    jobs = scene.vangogh.jobs
+    assert [job.phase for job in jobs] == ["done", "done"]
+    assert {Path(job.output).parent for job in jobs} == {kept.parent / "vangogh"}
+    assert json.loads((Path(jobs[0].output) / "job.json").read_text())["strength"] == 0.5
+    captions = [thing.data.body for thing in bpy.data.collections["Gallery"].objects if thing.type == "FONT"]
+    assert "Lady in Red" in captions
+    assert (scene.frame_end, scene.view_settings.view_transform) == (90, "Standard")
+    moving = [image for image in bpy.data.images if image.source == "SEQUENCE"]
+    assert len(moving) == 2
+
+
+def test_a_gallery_of_what_a_scene_shows(command, gallery, tmp_path):
+    (_, *files, _), kept = gallery
+    for file in files:
+        image = bpy.data.images.load(file, check_existing=True)
+        bpy.ops.vangogh.add_picture_frame(image=image.name)
+    scene = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(scene))
+    assert command(["gallery", "--scene", str(scene), "--save", str(kept)]) == 0
+    bpy.ops.wm.open_mainfile(filepath=str(kept))
+    lights = [thing for thing in bpy.data.collections["Gallery"].objects if thing.type == "LIGHT"]
+    assert len([light for light in lights if light.data.type == "SPOT"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["--set", "stile=GILDED"], 2, "Did you mean style?"),
+        (["--set", "style=GOLD"], 2, "style is one of GILDED, "),
+        (["--set", "wall_color=red"], 2, "three numbers with commas between them, not 'red'"),
+        (["--set", "wall_color=1,2"], 2, "three numbers"),
+        (["/nowhere.png"], 1, "Blender cannot read /nowhere.png"),
+        (["--scene", "/nowhere.blend"], 2, "There is no scene at /nowhere.blend"),
+    ],
+)
+def test_a_gallery_that_cannot_be_built_leaves_nothing(options, status, words, command, gallery, capsys):
+    arguments, kept = gallery
+    assert command([*arguments, *options, "--save", str(kept)]) == status
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert not kept.exists()
+
+
+def test_a_gallery_without_paintings_says_so(command, gallery, capsys):
+    _, kept = gallery
+    assert command(["gallery", "--save", str(kept)]) == 1
+    assert "There is no painting to hang" in capsys.readouterr().err
+    assert not kept.exists()
+
+
+def test_a_gallery_whose_job_fails_is_kept_and_can_go_on(command, gallery, capsys, settings):
+    arguments, kept = gallery
+    settings("full")
+    assert command([*arguments, "--save", str(kept)]) == 1
+    assert "disk" in capsys.readouterr().err
+    bpy.ops.wm.open_mainfile(filepath=str(kept))
+    assert "Gallery" in bpy.data.collections
+    assert [job.phase for job in bpy.context.scene.vangogh.jobs] == ["failed"]
+
+
 def test_doctor(command, addon, settings, capsys):
     settings()
     bpy.context.preferences.addons[addon.name].preferences.python = worker_python()

@@ -107,6 +107,9 @@ class _BuildsGallery(FrameSettings):
             layout.prop(self, "standard")
 
 
+GALLERY_SETTINGS = (*FrameSettings.__annotations__, *_BuildsGallery.__annotations__)
+
+
 class VANGOGH_OT_build_gallery(_BuildsGallery, bpy.types.Operator):
     """Build a lit room round the paintings of the selected objects, or the panel's, and a camera that walks by"""
 
@@ -157,7 +160,7 @@ class VANGOGH_OT_gallery_from_files(_BuildsGallery, bpy.types.Operator):
     def _animate(
         self, collection: bpy.types.Collection, paintings: list[Painting], tracks: list[Path]
     ) -> None:
-        """A job for each painting, which takes the tracks in turn; the gallery stays where one cannot be begun."""
+        """A job for each painting, which takes the tracks in turn; the gallery stays where one fails."""
         frames = [thing for thing in collection.objects if picture_frame.frame_modifier(thing)]
         for i, (frame, painting) in enumerate(zip(frames, paintings, strict=True)):
             try:
@@ -168,7 +171,7 @@ class VANGOGH_OT_gallery_from_files(_BuildsGallery, bpy.types.Operator):
                     object=frame.name,
                 )
             except RuntimeError as error:  # how an operator's report comes to who called it
-                self.report({"WARNING"}, str(error).removeprefix("Error: ").strip())
+                self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
                 return
 
 
