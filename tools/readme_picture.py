@@ -1,4 +1,4 @@
-"""Makes docs/gallery.jpg of what `make demo` rendered: four moments of the film.
+"""Makes docs/gallery.webp, the README's moving picture, of what `make demo` rendered.
 
 python tools/readme_picture.py [build/demo/gallery.mp4]
 """
@@ -6,7 +6,6 @@ python tools/readme_picture.py [build/demo/gallery.mp4]
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,16 +13,23 @@ sys.path.insert(0, str(ROOT))
 
 from fomm_core.media import VideoReader  # noqa: E402
 
-MOMENTS = (0.0, 0.45, 0.7, 0.9)  # of the film's length
+EVERY = 2  # frames of the film: 12 a second move well enough, and load in half the time
+SIZE = (640, 360)
+QUALITY = 70
 
 
 def main() -> None:
     film = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "demo" / "gallery.mp4"
     reader = VideoReader(film)
-    wanted = {round(moment * (reader.estimate - 1)) for moment in MOMENTS}
-    a, b, c, d = (frame for number, frame in enumerate(reader) if number in wanted)
-    picture = np.vstack([np.hstack([a, b]), np.hstack([c, d])])
-    Image.fromarray(picture).save(ROOT / "docs" / "gallery.jpg", quality=88)
+    first, *rest = (
+        Image.fromarray(frame).resize(SIZE, Image.Resampling.LANCZOS)
+        for number, frame in enumerate(reader)
+        if number % EVERY == 0
+    )
+    duration = round(1000 * EVERY / reader.fps)
+    file = ROOT / "docs" / "gallery.webp"
+    first.save(file, save_all=True, append_images=rest, duration=duration, loop=0, quality=QUALITY, method=6)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

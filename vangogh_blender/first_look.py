@@ -49,15 +49,18 @@ class Seen:
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
+NOTHING = Seen(0, 0.0)
+
+
 def seen(video: str) -> Seen | UserError | None:
-    """What there is to see of the video at this absolute path: or why it cannot be read; none until it is known."""
+    """What there is to see of the video at this absolute path, or why it cannot be read; None until it is known."""
     python = installation.worker_python()
     try:
         changed = os.stat(video).st_mtime_ns
     except OSError:
-        return None
+        return NOTHING
     if not python:
-        return None
+        return NOTHING
     folder = bpy.app.tempdir
     return upkeep.current().answers.ask(_look, python, str(installation.core_root()), video, changed, folder)
 
@@ -93,7 +96,7 @@ def _look(python: str, root: str, video: str, changed: int, folder: str) -> Seen
             raise UserError("video", lines[0])
         return Seen(**json.loads(done.stdout), picture=str(picture) if picture.is_file() else "")
     except (OSError, ValueError, TypeError, subprocess.TimeoutExpired):
-        return Seen(0, 0.0)  # that the Python does not work is told elsewhere
+        return NOTHING  # that the Python does not work is told elsewhere
 
 
 def register() -> None:

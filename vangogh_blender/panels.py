@@ -73,12 +73,12 @@ def _draw_video(layout: bpy.types.UILayout, context: bpy.types.Context, settings
     seen = first_look.seen(absolute(settings.driving_video))
     if isinstance(seen, UserError):
         return str(seen)
-    if seen and seen.lines:
+    if seen != first_look.NOTHING:
+        # As high before the look is over: the button below must not move from under the mouse.
         look = layout.row()
-        if icon := first_look.icon(seen.picture):
-            look.template_icon(icon_value=icon, scale=PREVIEW)
+        look.template_icon(icon_value=first_look.icon(seen.picture if seen else ""), scale=PREVIEW)
         words = look.column(align=True)
-        for line in seen.lines:
+        for line in seen.lines if seen else []:
             words.label(text=line, translate=False)
     return ""
 

@@ -133,13 +133,14 @@ def largest_button(x):
 def press_largest():
     """Click the largest button of our tab. A generator too."""
     _, sidebar = view()
-    # What is found out meanwhile, the first look at a video for one, moves the buttons down.
-    answers, deadline = addon("upkeep").current().answers, time.monotonic() + 20
+    # What is found out meanwhile, the state of the runtime for one, may move the buttons.
+    answers, deadline = addon("upkeep").current().answers, time.monotonic() + 60
     while answers.pending and time.monotonic() < deadline:
         yield 0.2
     sidebar.tag_redraw()
     yield 2.0
-    at = yield from largest_button(sidebar.x + sidebar.width // 2)
+    # Not in the middle, where a button's letters would cut it into pieces.
+    at = yield from largest_button(sidebar.x + sidebar.width // 4)
     yield from click(*at)
     yield 0.7
 

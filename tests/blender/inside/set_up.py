@@ -117,7 +117,7 @@ def script():
     settings.output_directory = str(FOLDER / "out")
     settings.end, settings.size = 0.4, 256
     yield from shot("10-chosen")
-    bpy.ops.vangogh.animate()  # click.py clicks it
+    yield from press_largest()
     yield from until(lambda: settings.jobs and settings.jobs[0].phase in ("done", "failed"), 300)
     result["job"] = f"{settings.jobs[0].phase} {settings.jobs[0].sentence}".strip()
     yield from shot("11-animated")
