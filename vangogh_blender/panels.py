@@ -204,6 +204,8 @@ def draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, item: VANGO
         wrapped(words, context, item.hint)
     for warning in item.warnings.splitlines():
         wrapped(layout, context, warning, icon="INFO")
+    if item.frames or (item.stage == "frames" and item.done):
+        layout.operator("vangogh.view_picture", icon="HIDE_OFF").job = item.name
     if item.phase in OVER:
         row = layout.row(align=True)
         if item.phase != "done":

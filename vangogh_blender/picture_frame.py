@@ -36,6 +36,7 @@ class Style:
     finish: str
 
 
+HEIGHT = 0.6  # of a canvas, in metres
 STYLES = {
     "GILDED": Style("Gilded", 0.16, 0.20, 0.78, "gilded"),
     "WOOD": Style("Cabinet", 0.16, 0.20, 0.78, "dark_wood"),
@@ -51,7 +52,7 @@ def add_picture_frame(
     *,
     frames: int = 1,
     start: int = 1,
-    height: float = 0.6,
+    height: float = HEIGHT,
     location: Point | None = None,
     rotation: Point | None = None,
     name: str | None = None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+from mathutils import Vector
 
 from ..fomm_core.errors import UserError
 from . import image_sequence, picture_frame
@@ -14,6 +15,9 @@ from . import image_sequence, picture_frame
 MADE_FROM = "vangogh_painting"
 # On a sequence, how many of its frames play: more may be on their way.
 FRAMES = "vangogh_frames"
+# Metres: two pictures in one place; how deep within a solid a picture hangs at most; the moulding and a gap.
+_SAME, _SOLID, _ASIDE = 0.05, 2.0, 0.3
+_TRIES = 100  # pictures in a row
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,41 @@ def show(place: Place, folder: Path, label: str, scene: bpy.types.Scene) -> bpy.
     if place.target == "NEW":
         with bpy.context.temp_override(**context_of(scene)):
             picture_frame.add_picture_frame(
-                bpy.context, image, frames=frames, start=place.start, location=place.location
+                bpy.context, image, frames=frames, start=place.start, location=_in_the_open(image, place)
             )
     return image
+
+
+def _in_the_open(image: bpy.types.Image, place: Place) -> Vector:
+    """Where a new picture is to be seen: its place, or on the right of what would hide it there.
+
+    The cube of Blender's first scene stands round the 3D cursor, and so does the picture of the job before.
+    """
+    scene = bpy.context.scene
+    metre = 1.0 / scene.unit_settings.scale_length
+    width, height = picture_frame.pixel_size(image)
+    half = (picture_frame.HEIGHT * width / height / 2 + _ASIDE) * metre
+    at = Vector(place.location)
+    for _ in range(_TRIES):
+        hiding = _hides(scene, at, metre)
+        if hiding is None:
+            break
+        at.x = max((hiding.matrix_world @ Vector(corner)).x for corner in hiding.bound_box) + half
+    return at
+
+
+def _hides(scene: bpy.types.Scene, at: Vector, metre: float) -> bpy.types.Object | None:
+    """What a picture at that point would be hidden in, or would hang in the same place with."""
+    for other in scene.objects:
+        same = (other.matrix_world.translation - at).length < _SAME * metre
+        if same and picture_frame.frame_modifier(other) and other.visible_get():
+            return other
+    # From within a solid one looks at the back of its surface. Rooms are larger.
+    front = Vector((0.0, -1.0, 0.0))
+    hit, _, normal, _, solid, _ = scene.ray_cast(
+        bpy.context.evaluated_depsgraph_get(), at, front, distance=_SOLID * metre
+    )
+    return solid if hit and normal.dot(front) > 0 else None
 
 
 def growing(folder: Path) -> bpy.types.Image | None:

@@ -270,5 +270,42 @@ def test_a_gallery_stays_where_its_pictures_cannot_move(addon, settings, tmp_pat
     painting(tmp_path / "One.png")
     (tmp_path / "a laugh.mp4").write_bytes(b"")
     files = [{"name": "One.png"}, {"name": "a laugh.mp4"}]
-    assert bpy.ops.vangogh.gallery_from_files(directory=str(tmp_path), files=files) == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="no torch"):
+        bpy.ops.vangogh.gallery_from_files(directory=str(tmp_path), files=files)
     assert "One Frame" in bpy.data.collections["Gallery"].objects
+
+
+def place_of_new_picture():
+    before = set(bpy.context.scene.objects)
+    assert bpy.ops.vangogh.animate() == {"FINISHED"}
+    (picture,) = set(bpy.context.scene.objects) - before
+    bpy.context.view_layer.update()
+    return picture.location.to_tuple(4)
+
+
+def test_a_picture_hangs_where_the_cursor_is(addon, settings):
+    settings()
+    bpy.context.scene.cursor.location = (1, 2, 3)
+    assert place_of_new_picture() == (1, 2, 3)
+
+
+def test_a_picture_is_not_hidden_in_the_first_scenes_cube(addon, settings):
+    settings()
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    x, y, z = place_of_new_picture()
+    assert 1.3 < x < 2.5
+    assert (y, z) == (0, 0)
+    assert place_of_new_picture()[0] > x + 0.5, "the next one hangs beside it"
+
+
+def test_a_picture_hangs_within_a_room(addon, settings):
+    settings()
+    bpy.ops.mesh.primitive_cube_add(size=6)
+    assert place_of_new_picture() == (0, 0, 0)
+
+
+def test_a_picture_is_looked_at_in_a_window_only(addon, settings):
+    settings()
+    place_of_new_picture()
+    with pytest.raises(RuntimeError, match="needs a 3D view"):
+        bpy.ops.vangogh.view_picture(job=bpy.context.scene.vangogh.jobs[0].name)

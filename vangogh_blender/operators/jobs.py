@@ -334,6 +334,43 @@ class VANGOGH_OT_load_frames(OfJob, ShowSettings, _OnObject, bpy.types.Operator)
         return {"FINISHED"}
 
 
+class VANGOGH_OT_view_picture(OfJob, bpy.types.Operator):
+    """Turn the 3D view to the moving picture, in a shading that shows paintings"""
+
+    bl_idname = "vangogh.view_picture"
+    bl_label = "View Picture"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            shown = showing.shown_on(self.order(context).frames, context.scene)
+            if shown is None:
+                raise UserError("arguments", "No object shows these frames.", "Press Load Frames.")
+            self._turn(context, shown[0])
+        except UserError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+    def _turn(self, context: bpy.types.Context, picture: bpy.types.Object) -> None:
+        areas = [context.area, *(context.screen.areas if context.screen else [])]
+        area = next((area for area in areas if area and area.type == "VIEW_3D"), None)
+        if bpy.app.background or area is None or context.mode != "OBJECT":
+            raise UserError("arguments", "This needs a 3D view in Object Mode.")
+        if not picture.visible_get():
+            raise UserError("arguments", f"{picture.name} is hidden.", "Switch it on in the Outliner.")
+        for thing in context.selected_objects:
+            thing.select_set(False)
+        picture.select_set(True)
+        context.view_layer.objects.active = picture
+        shading = area.spaces.active.shading
+        if shading.type in ("SOLID", "WIREFRAME"):
+            shading.type = "MATERIAL"
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with context.temp_override(area=area, region=region):
+            bpy.ops.view3d.view_axis(type="FRONT", align_active=True)
+            bpy.ops.view3d.view_selected()
+
+
 class VANGOGH_OT_remove_job(OfJob, bpy.types.Operator):
     """Take the job off this list; its files stay on disk"""
 
@@ -408,6 +445,7 @@ classes = (
     VANGOGH_OT_cancel,
     VANGOGH_OT_resume,
     VANGOGH_OT_load_frames,
+    VANGOGH_OT_view_picture,
     VANGOGH_OT_remove_job,
     VANGOGH_OT_move_job,
     VANGOGH_OT_copy_job_details,

@@ -52,20 +52,6 @@ def canvas_node():
     return nodes[0]
 
 
-def look_at_the_picture():
-    """Look straight at the picture, as it will be rendered."""
-    area, _ = view()
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    bpy.ops.object.select_all(action="DESELECT")
-    frame = frames_in_scene()[0]
-    frame.select_set(True)
-    bpy.context.view_layer.objects.active = frame
-    with bpy.context.temp_override(window=window(), area=area, region=region):
-        bpy.ops.view3d.view_axis(type="FRONT")
-        bpy.ops.view3d.view_selected()
-    area.spaces.active.shading.type = "MATERIAL"
-
-
 def until_drawn():
     """Until the shaders are compiled: there are colours in the middle of the view, where there was grey."""
     area, _ = view()
@@ -81,7 +67,6 @@ def until_drawn():
 def script():
     scene = bpy.context.scene
     install("")
-    bpy.data.objects.remove(bpy.data.objects["Cube"])
     area, sidebar = view()
     area.spaces.active.show_region_ui = True
     yield 1.0
@@ -127,7 +112,9 @@ def script():
     result["tick median"], result["ticks"] = statistics.median(times), len(times)
     result["slowest ticks"] = times[-5:]
     scene.view_settings.view_transform = "Standard"
-    look_at_the_picture()
+    # Blender's first cube stands at the cursor, and the view is solid: the picture is to be seen all the same.
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.vangogh.view_picture(job=job().name)
     yield from until_drawn()
     screenshot("06-frame-1")
     scene.frame_set(20)
