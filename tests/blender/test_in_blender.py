@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.blender.life import check_pictures
 
@@ -120,6 +122,45 @@ def test_the_rendered_canvas_shows_the_sequences_image_of_that_frame(run, clicke
     result = run.run("render.py", frames=[1, 20])
     assert result["missing"] == []
     check_pictures(result["pictures"], Path(clicked["output"]) / "frames")
+
+
+@pytest.fixture(scope="module")
+def toured(run, clicked, media):
+    """What happened in the next session with the scene that was saved."""
+    paintings = [media["painting"], str(ROOT / "examples" / "group.jpg")]
+    return run.run(
+        "tour.py",
+        seconds=900,
+        window=True,
+        screenshots=str(SCREENSHOTS),
+        python=sys.executable,
+        paintings=paintings,
+    )
+
+
+def test_a_cancelled_job_is_resumed(toured):
+    assert toured["jobs reopened"] == ["done"]
+    phase, frames = toured["resumed"]
+    assert (phase, frames) == ("done", 24)
+    assert 2 < toured["cancelled with"] <= frames
+
+
+def test_a_parameter_of_the_frame_changes_it(toured):
+    assert toured["wider by"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_gallery_of_three_plays(toured):
+    assert toured["lit"] == 3
+    assert toured["played"] > 2
+
+
+def test_the_gallery_renders_alike_in_the_next_session(run, toured):
+    again = run.run("again.py")["rendered"]
+    before, after = (
+        np.asarray(Image.open(path).convert("RGB"), float) for path in (toured["rendered"], again)
+    )
+    assert before.std() > 20
+    assert np.abs(before - after).mean() < 2
 
 
 def test_animate_in_background_mode_waits_for_the_frames(blender, run, media):

@@ -54,3 +54,17 @@ def render(numbers):
         scene.render.filepath = pictures[number] = str(FOLDER / f"render-{number}.png")
         bpy.ops.render.render(write_still=True)
     return pictures
+
+
+def render_here(path):
+    """Render the scene as it is, small and quickly, with Cycles; the picture's path."""
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    scene.cycles.device = "CPU"
+    scene.cycles.samples = 8
+    scene.render.resolution_x, scene.render.resolution_y = 480, 270
+    scene.render.resolution_percentage = 100
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    return str(path)
