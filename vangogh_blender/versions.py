@@ -45,6 +45,30 @@ def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.ShaderNo
     return owner.node_tree
 
 
+def file_paths() -> dict[bpy.types.ID, set[str]]:
+    """The files outside of the .blend that each datablock names.
+
+    Before 4.4 Blender does not tell: there it is what a datablock itself, its modifiers and its strips name.
+    """
+    if hasattr(bpy.data, "file_path_map"):
+        return bpy.data.file_path_map()
+    found = {}
+    for block in bpy.data.user_map():
+        if getattr(block, "packed_file", None):
+            continue
+        editor = getattr(block, "sequence_editor", None)
+        parts = [block, *getattr(block, "modifiers", ()), *(strips(editor) if editor else ())]
+        paths = {
+            getattr(part, field.identifier)
+            for part in parts
+            for field in part.bl_rna.properties
+            if field.type == "STRING" and field.subtype == "FILE_PATH"
+        }
+        if paths := paths - {""}:
+            found[block] = paths
+    return found
+
+
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
     """The top-level strips of a sequencer, which before 4.4 were called sequences."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences

@@ -190,7 +190,7 @@ def test_a_copied_scene_does_not_copy_its_jobs(addon, settings):
 
 
 def test_switched_off_mid_job_the_worker_goes(addon, settings):
-    settings("slow")
+    settings("slow:100")
     start()
     tick_until(addon, lambda: only_job().done >= 2)
     process = addon.session.current().client._process

@@ -51,7 +51,7 @@ def test_nothing_is_animated_here(scene):
     assert "Export Farm Job" in item.sentence
 
 
-def test_the_bundle_names_nothing_of_this_machine(scene, bundle, tmp_path):
+def test_the_bundle_names_nothing_of_this_machine(addon, scene, bundle, tmp_path):
     manifest = exported(bundle)
     (animation,) = manifest["animations"]
     assert animation["name"] == "lady-nod"
@@ -63,7 +63,7 @@ def test_the_bundle_names_nothing_of_this_machine(scene, bundle, tmp_path):
     assert bpy.data.images["lady.png"].filepath == "//../paintings/lady.png"
     assert tuple(bpy.data.images["lady.png"].size) == (6, 4)
     assert not bpy.context.scene.vangogh.jobs
-    for paths in bpy.data.file_path_map().values():
+    for paths in module(addon, "versions").file_paths().values():
         assert not [path for path in paths if str(tmp_path) in path]
 
 

@@ -11,6 +11,7 @@ import bpy
 
 from ...fomm_core.errors import UserError
 from ...fomm_core.files import writing
+from .. import versions
 from ..image_sequence import absolute_path
 from ..properties import VANGOGH_PG_job
 from .carried import Carried
@@ -145,7 +146,7 @@ def _left_out() -> list[str]:
     known = {"IMAGE", "SOUND", "FONT", "MOVIECLIP", "VOLUME", "CACHEFILE", "TEXT"}
     return sorted(
         f"{block.name} uses {path}, which stays behind."
-        for block, paths in bpy.data.file_path_map().items()
+        for block, paths in versions.file_paths().items()
         if block.id_type not in known
         for path in paths
         if Path(bpy.path.abspath(path)).is_file()
