@@ -15,7 +15,7 @@ from fomm_core.media import VideoReader  # noqa: E402
 
 EVERY = 2  # frames of the film: 12 a second move well enough, and load in half the time
 SIZE = (640, 360)
-QUALITY = 70
+QUALITY = 85
 
 
 def main() -> None:

@@ -140,9 +140,9 @@ def toured(run, clicked, media):
 
 def test_a_cancelled_job_is_resumed(toured):
     assert toured["jobs reopened"] == ["done"]
-    phase, frames = toured["resumed"]
-    assert (phase, frames) == ("done", 24)
-    assert 2 < toured["cancelled with"] <= frames
+    frames, total = toured["cancelled with"]
+    assert 2 < frames < total
+    assert toured["resumed"] == ["done", total]
 
 
 def test_a_parameter_of_the_frame_changes_it(toured):

@@ -40,13 +40,13 @@ def here(operator, **keywords):
 
 def cancel_and_resume():
     settings = bpy.context.scene.vangogh
-    settings.output_directory, settings.end, settings.size = str(FOLDER / "again"), 1.0, 256
+    settings.output_directory, settings.end, settings.size = str(FOLDER / "again"), 0.0, 256
     here(bpy.ops.vangogh.animate)
     job = settings.jobs[-1].name
     yield from until(lambda: settings.jobs[job].stage == "frames" and settings.jobs[job].done > 2, 180)
     here(bpy.ops.vangogh.cancel, job=job)
     yield from until(lambda: settings.jobs[job].phase == "cancelled", 60)
-    result["cancelled with"] = settings.jobs[job].frames
+    result["cancelled with"] = [settings.jobs[job].frames, settings.jobs[job].total]
     screenshot("21-cancelled")
     here(bpy.ops.vangogh.resume, job=job)
     yield from until(lambda: settings.jobs[job].phase in ("done", "failed"), 180)
