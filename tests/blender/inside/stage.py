@@ -42,12 +42,8 @@ def look_head_on(target):
 def render(numbers):
     """Render the scene's frames of these numbers with Cycles; the path of each picture by its number."""
     scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.device = "CPU"
-    scene.cycles.samples = 8
-    scene.cycles.use_denoising = False
+    _cycles(scene)
     scene.view_settings.view_transform = "Standard"
-    scene.render.image_settings.file_format = "PNG"
     pictures = {}
     for number in numbers:
         scene.frame_set(number)
@@ -59,12 +55,17 @@ def render(numbers):
 def render_here(path):
     """Render the scene as it is, small and quickly, with Cycles; the picture's path."""
     scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.device = "CPU"
-    scene.cycles.samples = 8
+    _cycles(scene)
     scene.render.resolution_x, scene.render.resolution_y = 480, 270
     scene.render.resolution_percentage = 100
-    scene.render.image_settings.file_format = "PNG"
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
     return str(path)
+
+
+def _cycles(scene):
+    scene.render.engine = "CYCLES"
+    scene.cycles.device = "CPU"
+    scene.cycles.samples = 8
+    scene.cycles.use_denoising = False  # some distributions build Blender without it
+    scene.render.image_settings.file_format = "PNG"
