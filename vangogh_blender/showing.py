@@ -99,25 +99,25 @@ def _in_the_open(image: bpy.types.Image, place: Place) -> Vector:
     width, height = picture_frame.pixel_size(image)
     half = (picture_frame.HEIGHT * width / height / 2 + _ASIDE) * metre
     at = Vector(place.location)
+    depsgraph = bpy.context.evaluated_depsgraph_get()  # brings objects that are new to their places, too
     for _ in range(_TRIES):
-        hiding = _hides(scene, at, metre)
+        hiding = _hides(depsgraph, at, metre)
         if hiding is None:
             break
         at.x = max((hiding.matrix_world @ Vector(corner)).x for corner in hiding.bound_box) + half
     return at
 
 
-def _hides(scene: bpy.types.Scene, at: Vector, metre: float) -> bpy.types.Object | None:
+def _hides(depsgraph: bpy.types.Depsgraph, at: Vector, metre: float) -> bpy.types.Object | None:
     """What a picture at that point would be hidden in, or would hang in the same place with."""
+    scene = bpy.context.scene
     for other in scene.objects:
         same = (other.matrix_world.translation - at).length < _SAME * metre
         if same and picture_frame.frame_modifier(other) and other.visible_get():
             return other
     # From within a solid one looks at the back of its surface. Rooms are larger.
     front = Vector((0.0, -1.0, 0.0))
-    hit, _, normal, _, solid, _ = scene.ray_cast(
-        bpy.context.evaluated_depsgraph_get(), at, front, distance=_SOLID * metre
-    )
+    hit, _, normal, _, solid, _ = scene.ray_cast(depsgraph, at, front, distance=_SOLID * metre)
     return solid if hit and normal.dot(front) > 0 else None
 
 

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ...fomm_core import protocol
 from ...fomm_core.errors import UserError
-from .. import installation, job_words, painting, session, showing, upkeep
+from .. import installation, job_words, painting, picture_frame, session, showing, upkeep
 from ..jobs import JobState, Phase
 from ..order import Order
 from ..properties import SETTINGS, JobSettings, ShowSettings
@@ -367,7 +367,8 @@ class VANGOGH_OT_view_picture(OfJob, bpy.types.Operator):
             shading.type = "MATERIAL"
         region = next(region for region in area.regions if region.type == "WINDOW")
         with context.temp_override(area=area, region=region):
-            bpy.ops.view3d.view_axis(type="FRONT", align_active=True)
+            if picture_frame.frame_modifier(picture):  # where the user's own object shows it, we do not know
+                bpy.ops.view3d.view_axis(type="FRONT", align_active=True)
             bpy.ops.view3d.view_selected()
 
 
