@@ -104,6 +104,10 @@ def animate():
     settings.driving_video = ARGUMENTS["video"]
     settings.output_directory = str(FOLDER / "out")
     settings.end, settings.size = 0.4, 256
+    view()[1].tag_redraw()
+    yield 1.0
+    while upkeep().answers.pending:  # the look at the video
+        yield 0.1
     yield from shot("12-chosen")
     yield from press_largest()
     deadline = time.monotonic() + 300
@@ -114,6 +118,11 @@ def animate():
     result["job"] = f"{job.phase} {job.sentence} {job.hint}".strip()
     result["frames"] = job.frames
     yield from shot("13-animated")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.vangogh.view_picture(job=job.name)
+    bpy.context.scene.frame_set(4)
+    yield 20.0  # the shaders are compiled
+    yield from shot("14-viewed")
 
 
 def script():
