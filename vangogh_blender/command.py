@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import bpy
 
 from ..fomm_core.errors import UserError, in_words
+from ..fomm_core.files import writing
 from . import doctor
 from .farm.export import export
 from .farm.words import told
@@ -132,9 +134,12 @@ def _gallery(options: argparse.Namespace) -> int:
         setattr(scene.vangogh, name, settings.pop(name))
     before = len(scene.vangogh.jobs)
     file = options.save.absolute()
-    new = not file.exists()
-    _save(file)  # the frames go beside it
+    earlier = file.with_name(f".{file.name}.before")
+    if file.exists():
+        with writing(earlier):
+            shutil.copy2(file, earlier)
     try:
+        _save(file)  # the frames go beside it
         if options.files:
             files = [{"name": str(path.absolute())} for path in options.files]
             _call(bpy.ops.vangogh.gallery_from_files, files=files, **settings)
@@ -145,9 +150,13 @@ def _gallery(options: argparse.Namespace) -> int:
     except UserError:
         if scene.vangogh.jobs[before:]:  # what is done is kept, and Resume goes on from there
             _save(file)
-        elif new:
-            file.unlink()
+        elif earlier.exists():
+            earlier.replace(file)
+        else:
+            file.unlink(missing_ok=True)
         raise
+    finally:
+        earlier.unlink(missing_ok=True)
     _save(file)
     for job in scene.vangogh.jobs[before:]:
         print(f"{job.frames} frames: {Path(job.output) / 'frames'}")

@@ -124,6 +124,15 @@ def test_a_gallery_that_cannot_be_built_leaves_nothing(options, status, words, c
     assert not kept.exists()
 
 
+def test_a_scene_that_was_there_stays_where_no_gallery_can_be_built(command, gallery, tmp_path):
+    arguments, kept = gallery
+    bpy.ops.wm.save_as_mainfile(filepath=str(kept))
+    before, beside = kept.read_bytes(), set(tmp_path.iterdir())
+    assert command([*arguments, "/nowhere.png", "--save", str(kept)]) == 1
+    assert kept.read_bytes() == before
+    assert {path for path in set(tmp_path.iterdir()) - beside if path.suffix != ".blend1"} == set()
+
+
 def test_a_gallery_without_paintings_says_so(command, gallery, capsys):
     _, kept = gallery
     assert command(["gallery", "--save", str(kept)]) == 1
