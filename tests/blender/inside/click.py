@@ -3,8 +3,6 @@
 import os
 import statistics
 import sys
-import time
-from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(__file__))
 
@@ -14,12 +12,13 @@ from common import (
     FOLDER,
     addon,
     click,
-    column_of,
     install,
     largest_button,
     play,
     screenshot,
     times_of_ticks,
+    until,
+    until_drawn,
     view,
     window,
     write_result,
@@ -32,15 +31,6 @@ def job():
     return bpy.context.scene.vangogh.jobs[-1]
 
 
-def until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            screenshot("99-too-late")
-            raise AssertionError(f"too late: {job().phase} {job().stage} {job().sentence} {job().hint}")
-        yield 0.1
-
-
 def frames_in_scene():
     return [o for o in bpy.context.scene.objects if o.type == "MESH" and o.name != "Cube"]
 
@@ -50,18 +40,6 @@ def canvas_node():
     images = [image for image in bpy.data.images if image.source == "SEQUENCE"]
     nodes = [node for image in images for node in image_sequence.nodes_showing(frames_in_scene()[0], image)]
     return nodes[0]
-
-
-def until_drawn():
-    """Until the shaders are compiled: there are colours in the middle of the view, where there was grey."""
-    area, _ = view()
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        yield 2.0
-        column = column_of(screenshot("probe"), area.x + area.width // 2 - 60, window().height)
-        if sum(max(pixel) - min(pixel) > 20 for pixel in column) > 100:
-            break
-    (Path(ARGUMENTS["screenshots"]) / "probe.png").unlink()
 
 
 def script():
@@ -83,7 +61,6 @@ def script():
     sidebar.tag_redraw()
     yield 1.0
     yield from until(lambda: not addon("upkeep").current().answers.pending, 60)  # the look at the video
-    yield 2.0  # the panels below move down to make room for it
     sidebar.tag_redraw()
     yield 1.0
     screenshot("02-chosen")

@@ -93,6 +93,31 @@ def view():
     return area, next(region for region in area.regions if region.type == "UI")
 
 
+def until(condition, seconds):
+    """Until it is so. A generator too; a failure says how the jobs are."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            screenshot("99-too-late")
+            jobs = bpy.context.scene.vangogh.jobs
+            raise AssertionError(f"too late: {[(job.phase, job.stage, job.sentence) for job in jobs]}")
+        yield 0.1
+
+
+def until_drawn():
+    """Until the shaders are compiled: there are colours in the middle of the view, where there was grey."""
+    area, _ = view()
+    probe = Path(ARGUMENTS["screenshots"]) / "probe.png"
+    deadline = time.monotonic() + 180
+    colours = 0
+    while colours <= 100:
+        assert time.monotonic() < deadline, "no picture is to be seen"
+        yield 2.0
+        column = column_of(screenshot("probe"), area.x + area.width // 2 - 60, window().height)
+        colours = sum(max(pixel) - min(pixel) > 20 for pixel in column)
+    probe.unlink()
+
+
 def open_sidebar():
     """Show our tab of the 3D view's sidebar. A generator too."""
     view()[0].spaces.active.show_region_ui = True

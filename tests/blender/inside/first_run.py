@@ -20,6 +20,8 @@ from common import (
     press_largest,
     screenshot,
     times_of_ticks,
+    until,
+    until_drawn,
     view,
     write_result,
 )
@@ -106,8 +108,7 @@ def animate():
     settings.end, settings.size = 0.4, 256
     view()[1].tag_redraw()
     yield 1.0
-    while upkeep().answers.pending:  # the look at the video
-        yield 0.1
+    yield from until(lambda: not upkeep().answers.pending, 60)  # the look at the video
     yield from shot("12-chosen")
     yield from press_largest()
     deadline = time.monotonic() + 300
@@ -121,7 +122,7 @@ def animate():
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
         bpy.ops.vangogh.view_picture(job=job.name)
     bpy.context.scene.frame_set(4)
-    yield 20.0  # the shaders are compiled
+    yield from until_drawn()
     yield from shot("14-viewed")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, os.path.dirname(__file__))
 
 import bpy
-from common import ARGUMENTS, FOLDER, NAME, addon, install, play, screenshot, window, write_result
+from common import ARGUMENTS, FOLDER, NAME, addon, install, play, screenshot, until, window, write_result
 
 os.environ["VANGOGH_MODELS"] = str(FOLDER / "models")
 result = {}
@@ -16,15 +16,6 @@ result = {}
 
 def imports():
     return addon("models").current()
-
-
-def until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            screenshot("99-too-late")
-            raise AssertionError("too late")
-        yield 0.1
 
 
 def preferences():

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -19,6 +18,7 @@ from common import (
     play,
     press_largest,
     screenshot,
+    until,
     view,
     window,
     write_result,
@@ -26,15 +26,6 @@ from common import (
 from fake_runtime import FakeRuntime
 
 result = {}
-
-
-def until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            screenshot("99-too-late")
-            raise AssertionError("too late")
-        yield 0.1
 
 
 def upkeep():
