@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -34,8 +36,30 @@ def _file_loaded(_file: object = None, _unused: object = None) -> None:
 
 
 @persistent
+def _file_saving(_file: object = None, _unused: object = None) -> None:
+    session.current().file_saving()
+
+
+@persistent
 def _file_saved(_file: object = None, _unused: object = None) -> None:
     session.current().file_saved()
+
+
+@persistent
+def _undone(_scene: object = None, _unused: object = None) -> None:
+    session.current().undone()
+
+
+def _handlers() -> list[tuple[list, Callable]]:
+    """Each of our handlers, after the list of Blender's that it is in."""
+    handlers = bpy.app.handlers
+    return [
+        (handlers.load_post, _file_loaded),
+        (handlers.save_pre, _file_saving),
+        (handlers.save_post, _file_saved),
+        (handlers.undo_post, _undone),
+        (handlers.redo_post, _undone),
+    ]
 
 
 def register() -> None:
@@ -48,8 +72,8 @@ def register() -> None:
     status_bar.register()
     session.begin()
     command.register()
-    bpy.app.handlers.load_post.append(_file_loaded)
-    bpy.app.handlers.save_post.append(_file_saved)
+    for calls, handler in _handlers():
+        calls.append(handler)
     render_check.register()
     bpy.app.timers.register(session.tick, first_interval=session.IDLE_SECONDS, persistent=True)
 
@@ -58,8 +82,8 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(session.tick):
         bpy.app.timers.unregister(session.tick)
     render_check.unregister()
-    bpy.app.handlers.load_post.remove(_file_loaded)
-    bpy.app.handlers.save_post.remove(_file_saved)
+    for calls, handler in _handlers():
+        calls.remove(handler)
     session.end()
     command.unregister()
     status_bar.unregister()

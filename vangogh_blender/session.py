@@ -133,6 +133,15 @@ class Session:
                 self._feed(Forgotten(job.id))
         self._mirror()
 
+    def undone(self) -> None:
+        """The scene is as it was at an earlier step, or a later one; what the jobs have made since stays made."""
+        self._grow()
+        self._mirror()
+
+    def file_saving(self) -> None:
+        """The file is about to be written: what it plays is all that there is, not what there was at the last look."""
+        self._grow()
+
     def file_saved(self) -> None:
         for job_id, order in self.orders.items():
             if order.welcome:

@@ -94,6 +94,7 @@ def test_undo_takes_the_frame_and_only_the_frame(clicked):
         "done",
         1,
     )
+    assert clicked["image user after redo"] == clicked["frames on disk"]
 
 
 def test_saved_and_loaded_it_still_plays(clicked):

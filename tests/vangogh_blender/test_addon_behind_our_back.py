@@ -169,6 +169,19 @@ def test_the_file_saved_while_a_picture_grows_and_loaded_when_it_is_whole(addon,
     assert len(bpy.context.scene.objects) == 1
 
 
+def test_what_was_undone_to_a_shorter_picture_is_saved_whole(addon, settings, tmp_path):
+    settings()
+    start()
+    finish(addon)
+    (image,) = sequences()
+    # As after an undo to when the picture was new, with no tick since.
+    node = canvas_node(bpy.context.scene.objects[0])
+    image[addon.showing.FRAMES] = node.image_user.frame_duration = 1
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert canvas_node(bpy.context.scene.objects[0]).image_user.frame_duration == FRAMES
+
+
 def test_the_scene_removed_mid_job(addon, settings):
     settings("slow")
     start()
