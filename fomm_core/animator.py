@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -38,6 +39,23 @@ class Prediction(NamedTuple):
     image: np.ndarray
     deformation: np.ndarray
     occlusion: np.ndarray
+
+
+@dataclass
+class _Known:
+    """What was worked out for a source.
+
+    Attributes:
+        value, jacobian: its keypoints, (1,K,2) and (1,K,2,2).
+        origin, source: the same, and what the network keeps of the picture, on the device.
+        still: its prediction without motion, once somebody has asked for it.
+    """
+
+    value: np.ndarray
+    jacobian: np.ndarray
+    origin: Keypoints
+    source: Source
+    still: Prediction | None = None
 
 
 def devices() -> list[tuple[str, str]]:
@@ -88,14 +106,13 @@ class Animator:
             if not _is_out_of_memory(error):
                 raise
             raise self._too_little_memory() from error
-        self._source: Source | None = None
-        self._origin: Keypoints | None = None
-        self._known: dict[bytes, tuple] = {}  # pictures, and what is known of them as sources
+        self._known: dict[bytes, _Known] = {}  # by the picture
+        self._set: _Known | None = None
 
     def beside(self) -> Animator:
         """Another animator, for another source, that shares the network and all known sources with this one."""
         other = copy.copy(self)
-        other._source = other._origin = None
+        other._set = None
         return other
 
     def detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,9 +133,9 @@ class Animator:
             (source,) = self._in_batches([(image[None],)], self._encode)
             while len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
-            self._known[key] = (value, jacobian), self._keypoints(value, jacobian), source
-        found, self._origin, self._source = self._known[key]
-        return found[0][0], found[1][0]
+            self._known[key] = _Known(value, jacobian, self._keypoints(value, jacobian), source)
+        self._set = self._known[key]
+        return self._set.value[0], self._set.jacobian[0]
 
     def animate(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[Prediction]:
         """Predictions for driving keypoints (N,K,2) and Jacobians (N,K,2,2), batch by batch, in order.
@@ -126,26 +143,29 @@ class Animator:
         Raises:
             UserError: out_of_memory where even one frame at a time is too much.
         """
-        if self._source is None:
-            raise RuntimeError("animate() before set_source()")
+        self._require_source("animate")
         yield from self._in_batches(self._batches(value, jacobian), self._predict)
 
     def still(self) -> Prediction:
         """The prediction of one frame, without the first axis, for no motion: the driving pose is the source's."""
-        if self._origin is None:
-            raise RuntimeError("still() before set_source()")
-        value, jacobian = (part.cpu().numpy() for part in self._origin)
-        (prediction,) = self.animate(value, jacobian)
-        return Prediction(*(part[0] for part in prediction))
+        self._require_source("still")
+        known = self._set
+        if known.still is None:
+            (prediction,) = self.animate(known.value, known.jacobian)
+            known.still = Prediction(*(part[0] for part in prediction))
+        return known.still
 
     def masks(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[np.ndarray]:
         """Batches of (N,K+1,h,w) float32 for the same motion as `animate`.
 
         They say how much each place follows the background (first) and each keypoint, and sum to 1.
         """
-        if self._source is None:
-            raise RuntimeError("masks() before set_source()")
+        self._require_source("masks")
         yield from self._in_batches(self._batches(value, jacobian), self._masks)
+
+    def _require_source(self, method: str) -> None:
+        if self._set is None:
+            raise RuntimeError(f"{method}() before set_source()")
 
     def _batches(self, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """The arrays, equally long, cut into batches."""
@@ -202,8 +222,8 @@ class Animator:
 
     def _motion(self, value: np.ndarray, jacobian: np.ndarray) -> tuple[Source, DenseMotion]:
         n = len(value)
-        source = self._source.expand(n)
-        origin = Keypoints(*(part.expand(n, *part.shape[1:]) for part in self._origin))
+        source = self._set.source.expand(n)
+        origin = Keypoints(*(part.expand(n, *part.shape[1:]) for part in self._set.origin))
         return source, self._network.motion(source, self._keypoints(value, jacobian), origin)
 
     @torch.inference_mode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -226,11 +227,13 @@ def _frames(
             canvas.paint(frame, *prediction, sitter.value[number])
         return frame
 
-    predictions = zip(*(_predictions(sitter, kept) for sitter in scene.sitters), strict=True)
-    ahead = min(lanes.count(), HELD_BYTES // painting.nbytes)
-    for frame in lanes.in_order(painted, enumerate(predictions, kept), ahead):
-        control.check()
-        yield frame
+    predictions = enumerate(zip(*(_predictions(sitter, kept) for sitter in scene.sitters), strict=True), kept)
+    # The first is waited for, and does not wait for those after it: somebody looks at an empty canvas.
+    held = min(lanes.count(), HELD_BYTES // painting.nbytes)
+    for some, ahead in ((islice(predictions, 1), 0), (predictions, held)):
+        for frame in lanes.in_order(painted, some, ahead):
+            control.check()
+            yield frame
 
 
 def _predictions(sitter: Sitter, kept: int) -> Iterator[Prediction]:

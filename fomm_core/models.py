@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -206,15 +207,17 @@ def describe(name_or_file: str) -> dict[str, str]:
 
 
 def _load_safetensors(path: Path) -> Model:
-    with _open_safetensors(path) as file:
+    # A large file takes as long to hash as to check: both at once.
+    with ThreadPoolExecutor(1) as beside, _open_safetensors(path) as file:
+        digest = beside.submit(sha256, path)
         metadata = file.metadata() or {}
         states: dict[str, dict[str, torch.Tensor]] = {part: {} for part in PARTS}
         for key in file.keys():  # noqa: SIM118 - not a dict
             part, _, name = key.partition(".")
             states.setdefault(part, {})[name] = file.get_tensor(key)
-    model = _build_unfilled(_carried_config(path, metadata), path.stem)
-    _fill(model, states, path)
-    model.metadata = {**metadata, "sha256": sha256(path)}
+        model = _build_unfilled(_carried_config(path, metadata), path.stem)
+        _fill(model, states, path)
+        model.metadata = {**metadata, "sha256": digest.result()}
     return model
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
 from .errors import UserError
 from .files import replacing
@@ -260,6 +259,9 @@ def _interpolated(parts: np.ndarray, at: np.ndarray) -> np.ndarray:
     A cubic spline whose slopes are limited (Hyman, 1983) so that it does not overshoot where the motion starts
     or stops at once.
     """
+    # A quarter of a second to import, and few motions are retimed.
+    from scipy.interpolate import CubicHermiteSpline, CubicSpline
+
     n = len(parts)
     if n == 1:
         return np.repeat(parts, len(at), axis=0)

@@ -139,7 +139,7 @@ class Session:
         self._mirror()
 
     def file_saving(self) -> None:
-        """The file is about to be written: what it plays is all that there is, not what there was at the last look."""
+        """The file is about to be written: let it play all that there is, not what there was at the last look."""
         self._grow()
 
     def file_saved(self) -> None:

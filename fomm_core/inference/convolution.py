@@ -114,6 +114,6 @@ class Convolution:
 
     def _prepared(self, x: Tensor) -> Direct | winograd.Winograd:
         weight, bias = self._given
-        if self._padding == (1, 1) and winograd.pays(winograd.SAME, weight, x, self._form):
+        if self._padding == (1, 1) and winograd.pays(winograd.SAME, weight, x, self._form, self._dtype):
             return winograd.Winograd(winograd.SAME, weight, bias, self._relu, self._dtype, x)
         return Direct(weight, bias, self._padding, self._relu, self._form, self._dtype, x)

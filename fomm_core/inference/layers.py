@@ -58,7 +58,7 @@ class Up:
 
     def _prepared(self, x: Tensor):
         weight, bias = self._given
-        if winograd.pays(winograd.DOUBLED, weight, x, self._form):
+        if winograd.pays(winograd.DOUBLED, weight, x, self._form, self._dtype):
             return winograd.Winograd(winograd.DOUBLED, weight, bias.float(), True, self._dtype, x)
         if min(x.shape[2:]) >= MIN_SUBPIXEL:
             return _SubPixel(weight, bias, self._form, self._dtype, x)
@@ -161,13 +161,11 @@ class Separated:
         self._convolution = Convolution(columns, biases.flatten(), form, (conv.padding[0], 0))
 
     def __call__(self, x: Tensor) -> Tensor:
-        columns = F.pad(self._convolution(x), (self._padding, self._padding))
-        width = columns.shape[3] - self._columns + 1
-        parts = [
-            columns[:, i * self._outputs : (i + 1) * self._outputs, :, i : i + width]
-            for i in range(self._columns)
-        ]
-        out = parts[0] + parts[1]
-        for part in parts[2:]:
-            out += part
+        parts = self._convolution(x).split(self._outputs, dim=1)
+        out = parts[self._padding].clone()
+        for i, part in enumerate(parts):
+            shift, width = i - self._padding, out.shape[3] - abs(i - self._padding)
+            if shift and width > 0:
+                start = max(0, -shift)
+                out[..., start : start + width] += part[..., start + shift : start + shift + width]
         return out

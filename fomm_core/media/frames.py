@@ -32,7 +32,8 @@ def frame_path(folder: Path, index: int, suffix: str) -> Path:
 class FrameWriter:
     """Writes numbered images in the background, each complete or absent.
 
-    A context manager. Few frames are held at once: `write` waits for the disk where it is slower.
+    A context manager. Few frames are held at once: `write` waits for the disk where it is slower, and for the first
+    frame, which somebody wants to see.
 
     Args:
         folder: where `0001.png …` go; it must be there.
@@ -48,6 +49,7 @@ class FrameWriter:
         self._written = written
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="frame-writer")
         self._pending: deque[tuple[int, Path, Future]] = deque()
+        self._begun = False
 
     def write(self, index: int, frame: np.ndarray) -> None:
         """Write the (H,W,3|4) uint8 or uint16 `frame` as number `index`.
@@ -56,7 +58,8 @@ class FrameWriter:
         """
         path = frame_path(self.folder, index, self.suffix)
         self._pending.append((index, path, self._pool.submit(self._save, path, frame)))
-        held = min(_HELD_FRAMES, _HELD_BYTES // frame.nbytes)
+        held = min(_HELD_FRAMES, _HELD_BYTES // frame.nbytes) if self._begun else 0
+        self._begun = True
         while self._pending and (len(self._pending) > held or self._pending[0][2].done()):
             self._finish_one()
 

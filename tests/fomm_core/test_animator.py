@@ -66,6 +66,7 @@ def test_still_is_the_prediction_for_no_motion(animator, picture):
     line = np.linspace(-1, 1, 16, dtype=np.float32)
     identity = np.stack(np.meshgrid(line, line), -1)
     assert still.deformation == pytest.approx(identity, abs=1e-4)
+    assert animator.still() is still, "it is worked out once for a source"
     animator.set_source(255 - picture(64, 64))
     assert (animator.still().image != still.image).any()
 
@@ -188,7 +189,7 @@ def test_masks_make_the_deformation(animator, motion):
     assert masks.shape[:2] == (len(value), 1 + value.shape[1])
     assert np.allclose(masks.sum(1), 1, atol=1e-5)
     sparse = DenseMotionNetwork.sparse_motions(
-        animator._keypoints(value, jacobian), animator._origin, *masks.shape[2:]
+        animator._keypoints(value, jacobian), animator._set.origin, *masks.shape[2:]
     ).numpy()
     deformation = everything(animator, motion)[1]
     assert np.allclose((sparse * masks[..., None]).sum(1), deformation, atol=1e-4)
@@ -257,7 +258,7 @@ def test_cuda_computes_what_the_cpu_does(model_file, animator, motion):
 
     other = Animator(models.load(str(model_file)), "cuda")
     assert other.batch_size > 1
-    other.set_source((animator._source.image[0].permute(1, 2, 0) * 255).round().byte().numpy())
+    other.set_source((animator._set.source.image[0].permute(1, 2, 0) * 255).round().byte().numpy())
     a, b = everything(animator, motion)[0], everything(other, motion)[0]
     assert np.abs(a.astype(float) - b).mean() < 1
 

@@ -156,6 +156,21 @@ def test_first_frames(model_file, painting, clip, tmp_path):
     assert cold > known > 0
 
 
+def test_a_first_frame_of_a_new_clip_includes_its_motion(model_file, painting, clip, monkeypatch):
+    asked = []
+    plain = jobs._Worker.first_frame
+    monkeypatch.setattr(
+        jobs._Worker,
+        "first_frame",
+        lambda self, job: asked.append((os.environ["VANGOGH_CACHE"], job.end)) or plain(self, job),
+    )
+    bench.run(settings(model_file, painting=painting, video=clip(6), frames=4, rounds=2, what=("first",)))
+    for cold, before, warm, known in (asked[:4], asked[4:]):
+        assert len({cold[0], warm[0]}) == 2, "what the cold process has found is not there"
+        assert before[0] == warm[0] == known[0]
+        assert before[1] != warm[1] == known[1]
+
+
 def test_a_failed_first_frame_is_said(model_file, painting, clip, tmp_path):
     video = clip(6)
     painting.write_bytes(b"no picture")

@@ -65,12 +65,13 @@ def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(-10 * torch.log10((a - b).square().mean()))
 
 
+# Widths go past those from which the tiles of `winograd` pay.
 @st.composite
 def architectures(draw) -> dict:
     """Configurations of small networks, with everything that published ones and ours differ in, and more."""
     blocks = draw(st.integers(1, 3))
     width = st.sampled_from([3, 8, 20])
-    widest = st.sampled_from([16, 40])
+    widest = st.sampled_from([16, 72])
     scale = draw(st.sampled_from([0.25, 0.5, 1]))
     detector = {
         "temperature": 0.1,
@@ -82,8 +83,8 @@ def architectures(draw) -> dict:
         "single_jacobian_map": draw(st.booleans()),
     }
     generator = {
-        "block_expansion": draw(st.sampled_from([4, 33])),
-        "max_features": draw(st.sampled_from([33, 70])),
+        "block_expansion": draw(st.sampled_from([4, 65])),
+        "max_features": draw(st.sampled_from([65, 70])),
         "num_down_blocks": draw(st.integers(1, 2)),
         "num_bottleneck_blocks": draw(st.integers(0, 2)),
         "estimate_occlusion_map": draw(st.booleans()),
@@ -125,8 +126,8 @@ def test_every_configuration_narrowed(name):
         params["generator_params"],
         params["generator_params"]["dense_motion_params"],
     ):
-        part["block_expansion"] = 8
-        part["max_features"] = 40
+        part["block_expansion"] = 16
+        part["max_features"] = 72
     model = with_random_weights(models.build(config))
     assert_close(*compared(model, choose(CPU, "fp32"), 128))
 
@@ -145,7 +146,7 @@ def test_the_starter_as_it_is_shipped():
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor does not multiply in bf16")
-@given(st.integers(0, 9), st.sampled_from([64, 96]))
+@given(st.integers(0, 9), st.sampled_from([64, 128]))
 @settings(max_examples=4)
 def test_half_precision_stays_near(seed, features):
     config = copy.deepcopy(models.read_config("vox-256"))

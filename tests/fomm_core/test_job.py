@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fomm_core import driving, job, media, models, motion, protocol, transfer
+from fomm_core import driving, job, lanes, media, models, motion, protocol, transfer
 from fomm_core.animator import Animator, resized
 from fomm_core.control import Cancelled
 from fomm_core.errors import UserError
@@ -35,6 +36,24 @@ def test_a_job_writes_a_frame_for_each_driving_frame(request_of, clip, events, w
     last = events.of(protocol.Progress)[-1]
     assert (last.stage, last.done, last.total, last.eta) == ("frames", 9, 9, 0.0)
     assert last.fps > 0
+
+
+def test_the_first_frame_does_not_wait_for_those_after_it(request_of, clip, events, monkeypatch):
+    """It is on disk when only those are computed that the lanes begin with."""
+    begun = []
+    plain = Animator._predict
+
+    def predict(*arguments):
+        begun.append(1)
+        time.sleep(0.05)
+        return plain(*arguments)
+
+    monkeypatch.setattr(Animator, "_predict", predict)
+    control, seen = events.control(), []
+    monkeypatch.setattr(control, "frame", lambda index, path: seen.append(len(begun)))
+    job.run(request_of(clip(9, 64, 48, 25)), control)
+    assert seen[0] <= 1 + 1 + lanes.count(), "the canvas's still one, the first, and those ahead of it"
+    assert len(begun) == 1 + 9
 
 
 def test_the_record_says_the_whole_request(request_of, clip, events, model_file):

@@ -50,6 +50,13 @@ def test_frames_out(suffix, tmp_path, picture):
         assert difference.max() <= tolerance
 
 
+def test_the_first_frame_is_told_of_at_once(tmp_path, picture):
+    told = []
+    with FrameWriter(tmp_path, "png", lambda i, p: told.append(i)) as writer:
+        writer.write(7, picture(300, 300))
+        assert told == [7]
+
+
 def test_few_frames_are_held(tmp_path, picture, monkeypatch):
     """Where the disk is slow, `write` waits for it."""
     let_go = threading.Event()
