@@ -88,13 +88,13 @@ class Animator:
     HWC uint8 RGB, square, of `frame_size`; keypoints are in [-1, 1] of that square.
 
     Args:
-        model: its weights as they are now; later changes to them go unnoticed.
+        model: its weights as they are now; later changes to them go unnoticed, and it is not kept in memory.
         device: as `pick_device` takes it.
         precision: auto, fp32, fp16 or bf16, of the pictures; keypoints and motion are always fp32.
     """
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "fp32"):
-        self.model = model
+        self.name, self.metadata = model.name, model.metadata
         self.device = pick_device(device)
         self.frame_size = model.frame_size
         self.batch_size = BATCH[self.device.type]
@@ -199,7 +199,7 @@ class Animator:
     def _too_little_memory(self) -> UserError:
         return UserError(
             "out_of_memory",
-            f"There is not enough memory on {self.device} to animate with {self.model.name}.",
+            f"There is not enough memory on {self.device} to animate with {self.name}.",
             "Close other programs, or choose another device.",
         )
 

@@ -59,11 +59,11 @@ def read(job: Job, animator: Animator, control: Control, resumed: Path | None, p
     if motion.is_track(video):
         track = MotionTrack.load(video)
         made_with = track.provenance.get("model_sha256")
-        if made_with not in (animator.model.metadata["sha256"], _motion_hash(animator)):
+        if made_with not in (animator.metadata["sha256"], _motion_hash(animator)):
             raise UserError(
                 "video",
                 f"The motion track {video} was made with the model {track.provenance.get('model', 'unknown')}.",
-                f"Animate with that model, or make a track with {animator.model.name}.",
+                f"Animate with that model, or make a track with {animator.name}.",
             )
         _warn_again(track, control)
         track = track.cut(job.start, job.end)
@@ -84,12 +84,11 @@ def detect(
 ) -> MotionTrack:
     """The motion of a driving video, as detected now or earlier. Raises `UserError` and `Cancelled`."""
     reader = media.VideoReader(video, start, end)
-    model = animator.model
     origin = {
         "video": video.name,
         "video_sha256": sha256(video),
-        "model": model.name,
-        "model_sha256": model.metadata["sha256"],
+        "model": animator.name,
+        "model_sha256": animator.metadata["sha256"],
     }
     name = track_cache.name_of(
         video=origin["video_sha256"], model=_motion_hash(animator), region=region_text, start=start, end=end,
@@ -131,7 +130,7 @@ def run(request: protocol.Track, control: Control, load: warm.Load = warm.load) 
 
 def _motion_hash(animator: Animator) -> str:
     """What identifies a model's keypoints: one tuned to a painting moves as the one it comes from."""
-    about = animator.model.metadata
+    about = animator.metadata
     return about.get("motion_sha256", about["sha256"])
 
 

@@ -113,7 +113,7 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     animator = load(job.model, job.config, job.device, job.precision)
     control.report(protocol.Progress(control.id, "model", 1, 1))
 
-    record = job_folder.record(job, animator.model)
+    record = job_folder.record(job, animator)
     control.frames = kept = job_folder.complete_frames(output, record, job)
     scene = prepare(job, painting, animator, control, output if kept else None)
     canvases: list[Canvas] = []

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from . import __version__, media
+from .animator import Animator
 from .errors import UserError
 from .files import check_writable, remove_leftovers, replacing, sha256, writing
-from .models import Model
 from .motion import MotionTrack
 from .protocol import Job
 
@@ -31,7 +31,7 @@ def check_output(output: Path) -> None:
     check_writable(output / "frames")
 
 
-def record(job: Job, model: Model) -> dict:
+def record(job: Job, animator: Animator) -> dict:
     """What `job.json` says: the whole request, and what identifies the files it names."""
     request = dataclasses.asdict(job)
     return {
@@ -39,7 +39,7 @@ def record(job: Job, model: Model) -> dict:
         "settings": {key: value for key, value in request.items() if key not in _INCIDENTAL},
         "painting": _identity(Path(job.painting), "image", "The painting"),
         "video": _identity(Path(job.video), "video", "The driving video"),
-        "model": {"name": model.name, "sha256": model.metadata["sha256"]},
+        "model": {"name": animator.name, "sha256": animator.metadata["sha256"]},
         "paths": {"painting": job.painting, "video": job.video},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 
@@ -47,7 +48,9 @@ class Motion:
 
     def __init__(self, network: DenseMotionNetwork, form: Form):
         self.down = layers.copied(network.down, form)
-        self._views: Callable[..., tuple[Tensor, Tensor]] = network.views
+        without_weights = copy.copy(network)
+        without_weights._modules = {}
+        self._views: Callable[..., tuple[Tensor, Tensor]] = without_weights.views
         self._hourglass = layers.Hourglass(network.hourglass, form)
         self._heads = layers.heads([network.mask, network.occlusion], form)
         self._num_masks = network.mask.out_channels

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
 from fomm_core import animator as engine
+from fomm_core import models
 from fomm_core.animator import Animator, devices, pick_device, resized
 from fomm_core.errors import UserError
 from fomm_core.motion import MotionTrack
@@ -69,6 +73,19 @@ def test_still_is_the_prediction_for_no_motion(animator, picture):
     assert animator.still() is still, "it is worked out once for a source"
     animator.set_source(255 - picture(64, 64))
     assert (animator.still().image != still.image).any()
+
+
+def test_the_plain_networks_are_not_kept(model_file, motion, picture):
+    """They are as large as the form that they are made into."""
+    model = models.load(str(model_file))
+    animator = Animator(model, "cpu")
+    parts = [weakref.ref(network) for network in (model.generator, model.kp_detector)]
+    weights = weakref.ref(model.generator.dense_motion_network.mask.weight)
+    del model
+    gc.collect()
+    assert [part() for part in (*parts, weights)] == [None] * 3
+    animator.set_source(picture(64, 64))
+    everything(animator, motion)
 
 
 def test_still_needs_a_source(model):

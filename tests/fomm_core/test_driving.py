@@ -184,7 +184,7 @@ def test_what_matters_is_looked_at_anew(change, clip, animator, events, decoded,
     if change == "video":
         clip(7)
     elif change == "model":
-        animator.model.metadata["motion_sha256"] = "another"
+        animator.metadata["motion_sha256"] = "another"
     elif change == "detection":
         monkeypatch.setattr(driving, "DETECTION", driving.DETECTION + 1)
     else:
@@ -198,7 +198,7 @@ def test_what_matters_is_looked_at_anew(change, clip, animator, events, decoded,
 def test_a_tuned_model_moves_as_the_one_it_comes_from(clip, animator, events, decoded):
     video = clip(4)
     driving.detect(video, animator, events.control(), "full")
-    about = animator.model.metadata
+    about = animator.metadata
     about["motion_sha256"], about["sha256"] = about["sha256"], "of the tuned one"
     assert (
         driving.detect(video, animator, events.control(), "full").provenance["model_sha256"]
@@ -293,7 +293,7 @@ def test_smoothed_then_retimed_then_looped(
 
 
 def test_what_a_track_knows_is_told(request_of, animator, events, tmp_path):
-    about = {"model_sha256": animator.model.metadata["sha256"], "warnings": "It cuts.\nIt is lost."}
+    about = {"model_sha256": animator.metadata["sha256"], "warnings": "It cuts.\nIt is lost."}
     MotionTrack(lively(3).value, lively(3).jacobian, 25.0, about).save(tmp_path / "saved.npz")
     driving.read(request_of(tmp_path / "saved.npz"), animator, events.control(), None, True)
     assert [event.sentence for event in events.of(protocol.Warning)] == ["It cuts.", "It is lost."]

@@ -50,7 +50,7 @@ def test_every_published_configuration_ships(shapes):
 
 @pytest.fixture(scope="module", params=TINY)
 def case(request, reference):
-    """An animator of one of the reference models with the source set, the inputs and the authors' outputs."""
+    """A reference model's animator with the source set, its inputs, the authors' outputs, its generator."""
     model, inputs, outputs = reference(request.param)
     animator = Animator(model, "cpu")
     return (
@@ -59,11 +59,12 @@ def case(request, reference):
         animator.detect(inputs["driving"]),
         inputs,
         outputs,
+        model.generator,
     )
 
 
 def test_keypoints_are_the_authors(case):
-    _, source, driving, _, outputs = case
+    _, source, driving, _, outputs, _ = case
     for found, name in ((source, "source"), (driving, "driving")):
         assert found[0] == pytest.approx(outputs[f"{name}/keypoints"].reshape(found[0].shape), abs=1e-5)
         # A sum over the heatmap, in another order for another number of threads.
@@ -73,7 +74,7 @@ def test_keypoints_are_the_authors(case):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_way_of_a_picture_is_the_authors(case, mode):
     """Through our own detection, transfer and engine, from uint8 pictures to uint8 predictions."""
-    animator, source, driving, _, outputs = case
+    animator, source, driving, _, outputs, _ = case
     track = MotionTrack(*driving, 25.0)
     value, jacobian = transfer(track, *source, **MODES[mode])
     assert value == pytest.approx(outputs[f"{mode}/keypoints"], abs=1e-5)
@@ -89,8 +90,7 @@ def test_the_way_of_a_picture_is_the_authors(case, mode):
 @torch.inference_mode()
 def test_predictions_are_the_authors_to_the_digit(case, mode):
     """The same in floats, from the authors' keypoints, with mask, occlusion map and deformed source."""
-    animator, _, _, inputs, outputs = case
-    generator = animator.model.generator
+    *_, inputs, outputs, generator = case
     image = torch.from_numpy(inputs["source"]).permute(2, 0, 1)[None].float() / 255
     origin = Keypoints(
         torch.from_numpy(outputs["source/keypoints"])[None],

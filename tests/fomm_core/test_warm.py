@@ -111,12 +111,12 @@ def test_another_model_device_or_precision_is_loaded(built, kept, model_file, tm
 def test_a_model_file_that_changed_is_loaded_anew(built, kept, model, model_file, tmp_path):
     path = tmp_path / "model.safetensors"
     shutil.copy(model_file, path)
-    before = kept.load(str(path), None, "cpu", "fp32").model.metadata["sha256"]
+    before = kept.load(str(path), None, "cpu", "fp32").metadata["sha256"]
     about = path.stat()
     model.generator.final.bias.data += 0.1
     models.save(path, model, {"name": "model"})  # of the same size
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
-    assert kept.load(str(path), None, "cpu", "fp32").model.metadata["sha256"] != before
+    assert kept.load(str(path), None, "cpu", "fp32").metadata["sha256"] != before
     path.unlink()
     with pytest.raises(UserError, match="no model"):
         kept.load(str(path), None, "cpu", "fp32")
