@@ -48,14 +48,12 @@ class _Known:
     Attributes:
         value, jacobian: its keypoints, (1,K,2) and (1,K,2,2).
         origin, source: the same, and what the network keeps of the picture, on the device.
-        still: its prediction without motion, once somebody has asked for it.
     """
 
     value: np.ndarray
     jacobian: np.ndarray
     origin: Keypoints
     source: Source
-    still: Prediction | None = None
 
 
 def devices() -> list[tuple[str, str]]:
@@ -137,23 +135,28 @@ class Animator:
         self._set = self._known[key]
         return self._set.value[0], self._set.jacobian[0]
 
-    def animate(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[Prediction]:
+    def animate(
+        self, value: np.ndarray, jacobian: np.ndarray, still_first: bool = False
+    ) -> Iterator[Prediction]:
         """Predictions for driving keypoints (N,K,2) and Jacobians (N,K,2,2), batch by batch, in order.
+
+        Args:
+            still_first: begin with one frame more, that of `still`.
 
         Raises:
             UserError: out_of_memory where even one frame at a time is too much.
         """
         self._require_source("animate")
+        if still_first:
+            value = np.concatenate([self._set.value, value])
+            jacobian = np.concatenate([self._set.jacobian, jacobian])
         yield from self._in_batches(self._batches(value, jacobian), self._predict)
 
     def still(self) -> Prediction:
         """The prediction of one frame, without the first axis, for no motion: the driving pose is the source's."""
         self._require_source("still")
-        known = self._set
-        if known.still is None:
-            (prediction,) = self.animate(known.value, known.jacobian)
-            known.still = Prediction(*(part[0] for part in prediction))
-        return known.still
+        (prediction,) = self.animate(self._set.value, self._set.jacobian)
+        return Prediction(*(part[0] for part in prediction))
 
     def masks(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[np.ndarray]:
         """Batches of (N,K+1,h,w) float32 for the same motion as `animate`.

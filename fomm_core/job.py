@@ -116,7 +116,7 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     record = job_folder.record(job, animator)
     control.frames = kept = job_folder.complete_frames(output, record, job)
     scene = prepare(job, painting, animator, control, output if kept else None)
-    canvases: list[Canvas] = []
+    scale = 1.0
     if scene.plain:
         height, width = scene.sitters[0].source.shape[:2]
     else:
@@ -130,8 +130,6 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     control.check()
     job_folder.start(output, record, track, kept)
     control.report(protocol.Started(control.id, total, track.fps, width, height))
-    if not scene.plain and kept < total:
-        canvases = [_canvas(painting, sitter, scale) for sitter in scene.sitters]
     frames_began = time.monotonic()
     control.progress("frames", kept, total, frames_began, kept)
 
@@ -141,7 +139,7 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
         control.progress("frames", index, total, frames_began, kept)
 
     with _writer(job, output, track.fps, written, control) as writer:
-        for index, frame in enumerate(_frames(painting, scene, canvases, kept, control), kept + 1):
+        for index, frame in enumerate(_frames(painting, scale, scene, kept, control), kept + 1):
             writer.write(index, frame)
     path = writer.path if job.format == "mp4" else output / "frames"
     return protocol.Done(control.id, str(path), total, track.fps, round(time.monotonic() - began, 2))
@@ -174,11 +172,10 @@ def frames(
     Args:
         painting, scene: what `prepare` was given, and what it gave.
     """
-    canvases = []
+    scale = 1.0
     if not scene.plain:
         painting, scale = _scaled(painting, job.size)
-        canvases = [_canvas(painting, sitter, scale) for sitter in scene.sitters]
-    return _frames(painting, scene, canvases, kept, control)
+    return _frames(painting, scale, scene, kept, control)
 
 
 def _check_format(format: str, width: int, height: int) -> None:
@@ -197,9 +194,9 @@ def _scaled(painting: np.ndarray, size: int | None) -> tuple[np.ndarray, float]:
     return smaller, smaller.shape[1] / painting.shape[1]
 
 
-def _canvas(painting: np.ndarray, sitter: Sitter, scale: float) -> Canvas:
+def _canvas(painting: np.ndarray, scale: float, sitter: Sitter, still: Prediction) -> Canvas:
     x, y, w, h = (round(v * scale) for v in sitter.region)
-    return Canvas(painting, Region(x, y, max(1, w), max(1, h)), sitter.origin, sitter.animator.still())
+    return Canvas(painting, Region(x, y, max(1, w), max(1, h)), sitter.origin, still)
 
 
 def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None], control: Control):
@@ -214,9 +211,20 @@ def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], N
 
 
 def _frames(
-    painting: np.ndarray, scene: Scene, canvases: list[Canvas], kept: int, control: Control
+    painting: np.ndarray, scale: float, scene: Scene, kept: int, control: Control
 ) -> Iterator[np.ndarray]:
-    """The frames after the first `kept`, one at a time, each with all sitters in it."""
+    """The frames after the first `kept`, one at a time, each with all sitters in it.
+
+    Args:
+        painting, scale: as large as the frames are to be, and what the sitters' regions are to be multiplied by.
+    """
+    if kept == len(scene.track):
+        return
+    streams = [_predictions(sitter, kept, still_first=not scene.plain) for sitter in scene.sitters]
+    canvases = []
+    if not scene.plain:
+        pairs = zip(scene.sitters, streams, strict=True)
+        canvases = [_canvas(painting, scale, sitter, next(stream)) for sitter, stream in pairs]
 
     def painted(seen: tuple[int, tuple[Prediction, ...]]) -> np.ndarray:
         number, predictions = seen
@@ -227,7 +235,7 @@ def _frames(
             canvas.paint(frame, *prediction, sitter.value[number])
         return frame
 
-    predictions = enumerate(zip(*(_predictions(sitter, kept) for sitter in scene.sitters), strict=True), kept)
+    predictions = enumerate(zip(*streams, strict=True), kept)
     # The first is waited for, and does not wait for those after it: somebody looks at an empty canvas.
     held = min(lanes.count(), HELD_BYTES // painting.nbytes)
     for some, ahead in ((islice(predictions, 1), 0), (predictions, held)):
@@ -236,7 +244,7 @@ def _frames(
             yield frame
 
 
-def _predictions(sitter: Sitter, kept: int) -> Iterator[Prediction]:
-    for batch in sitter.animator.animate(sitter.value[kept:], sitter.jacobian[kept:]):
+def _predictions(sitter: Sitter, kept: int, still_first: bool) -> Iterator[Prediction]:
+    for batch in sitter.animator.animate(sitter.value[kept:], sitter.jacobian[kept:], still_first):
         for parts in zip(*batch, strict=True):
             yield Prediction(*parts)

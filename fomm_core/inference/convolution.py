@@ -6,6 +6,9 @@ that PyTorch keeps for its compiler. Where those are missing, and on other devic
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,7 +84,32 @@ class Direct:
         return out.to(given) if onto is None else onto.add_(out)
 
 
-class Convolution:
+class Settled:
+    """What is made of some weights once it is known how large the inputs are.
+
+    Args:
+        given: the weights, kept until then.
+    """
+
+    def __init__(self, given: tuple[Tensor, ...]):
+        self._given: tuple[Tensor, ...] | None = given
+        self._run: Callable | None = None
+        self._once = threading.Lock()
+
+    def _prepared(self, x: Tensor) -> Callable:
+        """What computes the result for inputs like `x`."""
+        raise NotImplementedError
+
+    def _settled(self, x: Tensor) -> Callable:
+        if self._run is None:
+            with self._once:  # two lanes come here at about the same time
+                if self._run is None:
+                    self._run = self._prepared(x)
+                    self._given = None
+        return self._run
+
+
+class Convolution(Settled):
     """A convolution of BxIxHxW tensors in channels_last; how is settled by the first input's size.
 
     Args:
@@ -100,17 +128,13 @@ class Convolution:
         relu: bool = False,
         dtype: torch.dtype = torch.float32,
     ):
-        self._given = weight.float(), bias.float()
         self._padding, self._relu, self._form, self._dtype = padding, relu, form, dtype
-        self._run: Direct | winograd.Winograd | None = None
+        super().__init__((weight.float(), bias.float()))
 
     def __call__(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
         """The result, BxOxH'xW'; with `onto`, where no ReLU follows, added to that in place."""
         x = x.contiguous(memory_format=torch.channels_last)
-        if self._run is None:
-            self._run = self._prepared(x)
-            self._given = None
-        return self._run(x, onto)
+        return self._settled(x)(x, onto)
 
     def _prepared(self, x: Tensor) -> Direct | winograd.Winograd:
         weight, bias = self._given

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..network import layers
 from . import winograd
-from .convolution import Convolution, Direct, affine, folded
+from .convolution import Convolution, Direct, Settled, affine, folded
 from .form import Form
 
 # Where an input of an up block is smaller, reading the weights is the load, and sub-pixel ones are 16/9 as many.
@@ -32,20 +32,17 @@ class Down:
         return F.avg_pool2d(self._same(x), 2)
 
 
-class Up:
+class Up(Settled):
     """An `UpBlock`. The doubled image is never made where there is a shorter way."""
 
     def __init__(self, block: layers.UpBlock, form: Form, dtype: torch.dtype = torch.float32):
-        self._given = folded(block.conv, block.norm)  # exact until the sub-pixel kernels are summed
+        super().__init__(folded(block.conv, block.norm))  # exact until the sub-pixel kernels are summed
         self._form, self._dtype, self._outputs = form, dtype, block.conv.out_channels
-        self._run = None
 
     def __call__(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """BxOx2Hx2W, followed by the channels of `skip` where there is one."""
         x = x.contiguous(memory_format=torch.channels_last)
-        if self._run is None:
-            self._run = self._prepared(x)
-            self._given = None
+        run = self._settled(x)
         b, _, h, w = x.shape
         channels = self._outputs + (0 if skip is None else skip.shape[1])
         out = torch.empty(
@@ -53,7 +50,7 @@ class Up:
         )
         if skip is not None:
             out[:, self._outputs :] = skip
-        self._run(x, out=out[:, : self._outputs])
+        run(x, out=out[:, : self._outputs])
         return out
 
     def _prepared(self, x: Tensor):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from fomm_core import inference, models
 from fomm_core.bench.network import driving_images
 from fomm_core.bench.weights import with_random_weights
 from fomm_core.errors import UserError
+from fomm_core.inference.convolution import Convolution
 from fomm_core.inference.form import Form, choose, precisions
 from fomm_core.network import Keypoints
 
@@ -190,6 +193,23 @@ def test_the_authors_outputs(name, reference):
         prediction = network.decode(source, motion)[0, :, ::4, ::4].numpy()
         assert np.abs(prediction - outputs[f"{mode}/prediction"][i]).max() < 1e-4
         assert np.abs(motion.mask[0].numpy() - outputs[f"{mode}/mask"][i]).max() < 1e-4
+
+
+def test_two_lanes_that_come_first_at_once_lay_the_weights_out_once(monkeypatch):
+    calls = []
+    plain = Convolution._prepared
+
+    def slowly(self, x):
+        calls.append(1)
+        time.sleep(0.1)
+        return plain(self, x)
+
+    monkeypatch.setattr(Convolution, "_prepared", slowly)
+    convolution = Convolution(torch.ones(2, 3, 3, 3), torch.zeros(2), choose(CPU, "fp32"), (1, 1))
+    with ThreadPoolExecutor(2) as lanes:
+        one, other = lanes.map(convolution, [torch.ones(1, 3, 8, 8)] * 2)
+    assert len(calls) == 1
+    assert torch.equal(one, other)
 
 
 def test_later_changes_of_the_weights_go_unnoticed(model):
