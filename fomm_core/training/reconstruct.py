@@ -151,7 +151,7 @@ def reconstruct(
     folder = data / "test" if (data / "test").is_dir() else data
     animator = Animator(model, device)
     if any(folder.glob("*.npz")):
-        subjects, skipped = _clips(animator, folder)
+        subjects, skipped = _clips(animator, model.num_kp, folder)
     else:
         subjects, skipped = _videos(animator, folder), {}
     if output is not None:
@@ -193,9 +193,9 @@ def driven(animator: Animator, source: np.ndarray, frames: Iterable[np.ndarray])
             done = part.stop
 
 
-def _clips(animator: Animator, folder: Path) -> tuple[list[Subject], dict[str, str]]:
+def _clips(animator: Animator, num_kp: int, folder: Path) -> tuple[list[Subject], dict[str, str]]:
     """The rendered clips of `folder`, to be measured, and the damaged ones. Raises `UserError`."""
-    clips = Clips(folder, animator.model.num_kp)
+    clips = Clips(folder, num_kp)
     clips.grow()
     clips.require()
     paths = [path for path in sorted(folder.glob("*.npz")) if path.name not in clips.skipped]
