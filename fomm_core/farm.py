@@ -68,7 +68,7 @@ def animate(
     A painting that cannot be animated does not keep the others from it: it fails the task at the end.
 
     Raises:
-        UserError: one or more failed; the first one's reason.
+        UserError: a device is not there; or one or more failed, the first one's reason.
         Cancelled: it was stopped; complete frames are on disk.
     """
     began = time.monotonic()
@@ -107,6 +107,11 @@ def animate(
                     part = _part(control, animation.name, index, len(jobs))
                     finished(request, _tried(request, part, kept.load))
     else:
+        from .animator import pick_device
+
+        # The others may be done with it all before the process for a device that is not there has said so.
+        for device in devices[: len(jobs)]:
+            pick_device(device)
         with contextlib.ExitStack() as held:
             for request in jobs:
                 held.enter_context(_alone(request, control))
