@@ -221,7 +221,11 @@ def approaching(pairs: Pairs, nearness: Tensor) -> Affine:
         nearness: B, from 0, which leaves it as it is, to 1, which is the affine map that brings them nearest.
     """
     middle, start = pairs.target.mean(1), pairs.origin.mean(1)
-    nearest = torch.linalg.lstsq(pairs.origin - start[:, None], pairs.target - middle[:, None]).solution.mT
+    around, there = pairs.origin - start[:, None], pairs.target - middle[:, None]
+    # The least squares in closed form: what LAPACK finds depends on where in memory its numbers lie, and a training
+    # that is resumed would not go on as the uninterrupted one does. The small term is for landmarks on a line.
+    squares = around.mT @ around + 1e-6 * torch.eye(2)
+    nearest = (torch.linalg.inv(squares) @ (around.mT @ there)).mT
     # What would flatten or mirror the head is no pose of it: that frame stays where it is.
     nearness = nearness * (torch.linalg.det(nearest) > _FLAT)
     still = torch.eye(2).expand_as(nearest)
