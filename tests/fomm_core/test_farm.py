@@ -315,7 +315,9 @@ def test_several_devices_make_the_same_by_a_process_each(
     assert "Animated" in capsys.readouterr().out
 
 
-def test_a_device_that_is_not_there_is_told(manifest, write, output, capsys):
+def test_a_device_that_is_not_there_is_told(manifest, write, output, capsys, monkeypatch):
+    """Before anything begins: the others could be done with it all first."""
+    monkeypatch.setattr(pool, "run", lambda *_: pytest.fail("begun"))
     bundle = write(manifest)
     arguments = ["farm", "run", str(bundle), "--output", str(output), "--device", "cpu,cuda:7"]
     assert cli.main(arguments) == 1

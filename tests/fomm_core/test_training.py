@@ -15,7 +15,7 @@ from fomm_core.errors import UserError
 from fomm_core.network import DenseMotion, warp
 from fomm_core.network.layers import coordinate_grid, sample
 from fomm_core.training.course import Setting
-from fomm_core.training.data import Affine, Clips, Pairs, mirrored_order
+from fomm_core.training.data import Affine, Clips, Pairs, approaching, mirrored_order
 from fomm_core.training.log import LOG
 from fomm_core.training.reconstruct import reconstruct
 from fomm_core.training.supervised import Supervised
@@ -156,6 +156,17 @@ def test_training_learns_motion_and_pictures(data, tmp_path):
     after = reconstruct(models.load(str(model)), data / "train").errors
     assert after["landmark error (px)"] < 0.65 * before["landmark error (px)"]
     assert after["L1 / copying the source"] < before["L1 / copying the source"]
+
+
+def test_landmarks_on_a_line_bring_no_frame_nearer(data):
+    """No one affine map brings them nearest; and what flattens a head is no pose of it."""
+    clips = Clips(data / "train" if (data / "train").is_dir() else data, len(NAMES))
+    clips.grow()
+    pairs = clips.pairs([(clips.clips[0], 1, 0)], None, small=True)
+    line = torch.linspace(-0.5, 0.5, len(NAMES))[None, :, None] * torch.tensor([0.6, 0.8])
+    pairs.origin, pairs.target = line, line * 1.2
+    affine = approaching(pairs, torch.ones(1))
+    assert torch.equal(affine.matrix, torch.eye(2)[None])
 
 
 def test_resuming_goes_on_as_if_never_stopped(data, tmp_path, monkeypatch):
