@@ -268,9 +268,12 @@ def resized(image: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     """
     if image.shape[:2] == (size, size):
         return image
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-    pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=antialias)
-    return pixels[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+    pixels = torch.from_numpy(np.require(image, requirements="CW")).permute(2, 0, 1)[None]
+    if antialias:  # of bytes in integers: a fifth of the time, for a last bit that nothing depends on
+        small = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+    else:
+        small = F.interpolate(pixels.float(), (size, size), mode="bilinear").round_().clamp_(0, 255).byte()
+    return small[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

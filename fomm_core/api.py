@@ -157,8 +157,10 @@ def prepare(
     job.check(request)
     pixels = media.read_painting(Path(painting))
     control = Control("api", report, stop)
+    looked = job.look_ahead(request, pixels, control)
     animator = load(request.model, request.config, request.device, request.precision)
-    return Animation(request, pixels, job.prepare(request, pixels, animator, control), control)
+    scene = job.prepare(request, pixels, animator, control, looked=looked)
+    return Animation(request, pixels, scene, control)
 
 
 class Animation:

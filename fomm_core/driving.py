@@ -6,30 +6,23 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from . import __version__, job_folder, lanes, media, motion, protocol, regions, track_cache, warm
+from . import __version__, faces, job_folder, media, motion, protocol, regions, track_cache, warm
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
+from .faces import Probe, Search
 from .files import check_writable, sha256
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
 
 # Changes whenever detection comes to another track for the same video, model and settings.
-DETECTION = 1
-# The face is looked for in a few frames evenly spread over the clip; in more where those do not agree.
-FEW, MORE = 3, 9
-# Seconds to look at of a file that does not say how long it is.
-UNKNOWN_LENGTH = 3.0
-# Boxes of one face: none this many times larger or smaller than the median one.
-ALIKE = 1.6
+DETECTION = 2
 # A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
 # hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
 THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
@@ -39,18 +32,19 @@ CUT_CHANGE = 8
 TOLD = 5
 
 
-class Probe(NamedTuple):
-    """One look at a clip: at which second from the chosen start, and the box of the face there, if any."""
-
-    seconds: float
-    face: Region | None
-
-
-def read(job: Job, animator: Animator, control: Control, resumed: Path | None, plain: bool) -> MotionTrack:
+def read(
+    job: Job,
+    animator: Animator,
+    control: Control,
+    resumed: Path | None,
+    plain: bool,
+    looks: Search[list[Probe]] | None = None,
+) -> MotionTrack:
     """The job's driving motion, cut, smoothed, retimed and looped.
 
     It comes from the job's own earlier run in the folder `resumed`, from a track file, or from the video. A job in
-    the `plain` published way is not smoothed unless it says so. Raises `UserError` and `Cancelled`.
+    the `plain` published way is not smoothed unless it says so. `looks` are a search for the clip's face, if
+    one has begun. Raises `UserError` and `Cancelled`.
     """
     video = Path(job.video)
     if resumed is not None:
@@ -68,7 +62,7 @@ def read(job: Job, animator: Animator, control: Control, resumed: Path | None, p
         _warn_again(track, control)
         track = track.cut(job.start, job.end)
     else:
-        track = detect(video, animator, control, job.driving_region, job.start, job.end)
+        track = detect(video, animator, control, job.driving_region, job.start, job.end, looks)
     smooth = (0.0 if plain else 1.0) if job.smooth is None else job.smooth
     track = track.smoothed(smooth)
     return (track.retimed(job.fps) if job.fps else track).looped(job.loop)
@@ -81,8 +75,12 @@ def detect(
     region_text: str = "auto",
     start: float = 0,
     end: float | None = None,
+    looks: Search[list[Probe]] | None = None,
 ) -> MotionTrack:
-    """The motion of a driving video, as detected now or earlier. Raises `UserError` and `Cancelled`."""
+    """The motion of a driving video, as detected now or earlier. Raises `UserError` and `Cancelled`.
+
+    `looks` are a search for its face, if one has begun.
+    """
     reader = media.VideoReader(video, start, end)
     origin = {
         "video": video.name,
@@ -98,8 +96,12 @@ def detect(
         # Known by their contents, the video and a model tuned from that one may have other names now.
         track = replace(track, provenance={**track.provenance, **origin})
         _warn_again(track, control)
+        if looks:
+            looks.leave()
         return track
-    track = _detected(reader, start, animator, control, region_text)
+    if region_text == "auto":
+        looks = looks or faces.in_clip(video, start, end, control)
+    track = _detected(reader, start, animator, control, region_text, looks)
     track.provenance.update(origin)
     track_cache.keep(name, track)
     return track
@@ -117,10 +119,13 @@ def run(request: protocol.Track, control: Control, load: warm.Load = warm.load) 
             f"Choose a file's name that ends in {motion.SUFFIX}.",
         )
     check_writable(target.parent)
+    video, looks = Path(request.video), None
+    if request.driving_region == "auto":
+        looks = faces.in_clip(video, 0, None, control)
     # Keypoints are the same in any precision; in this one the model may be there already.
     animator = load(request.model, request.config, request.device, "auto")
     control.check()
-    track = detect(Path(request.video), animator, control, request.driving_region)
+    track = detect(video, animator, control, request.driving_region, looks=looks)
     control.check()
     track.save(target)
     return protocol.Done(
@@ -141,7 +146,12 @@ def _warn_again(track: MotionTrack, control: Control) -> None:
 
 
 def _detected(
-    reader: media.VideoReader, start: float, animator: Animator, control: Control, region_text: str
+    reader: media.VideoReader,
+    start: float,
+    animator: Animator,
+    control: Control,
+    region_text: str,
+    looks: Search[list[Probe]] | None,
 ) -> MotionTrack:
     region: Region | None = None
     probes: list[Probe] = []
@@ -164,11 +174,12 @@ def _detected(
                 what = f"the driving video {reader.path.name}"
                 region = regions.given(frame, region_text, what)
             if region is None:
-                probes = _probes(reader, control)
-                region = region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
+                probes = looks.found()
+                region = faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
             picture = regions.crop(frame, region)
+            picture = resized(picture, animator.frame_size, antialias=region_text != "full")
             thumbnails.extend(_thumbnail(picture).tobytes())
-            yield resized(picture, animator.frame_size, antialias=region_text != "full")
+            yield picture
 
     with contextlib.closing(iter(reader)) as frames:
         for value, jacobian in animator.detections(pictures(frames)):
@@ -191,15 +202,6 @@ def _detected(
         reader.fps,
         provenance,
     )
-
-
-def region_of(probes: Sequence[Probe], width: int, height: int) -> Region | None:
-    """The square in which a clip's face moves, with room; None where it was not found.
-
-    It is as much larger than one frame's face as the way that the face goes, so that it never leaves the square.
-    """
-    path = _path(probes)
-    return path and regions.square_around(path, width, height, within=True)
 
 
 def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start: float = 0) -> list[str]:
@@ -236,45 +238,6 @@ def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start:
                 seconds = start + probes[index].seconds
                 said.append(f"shows no face at {seconds:.1f} s: the motion from about there on means little.")
     return said
-
-
-def _path(probes: Sequence[Probe]) -> Region | None:
-    """The square box of all the places where the face was found."""
-    found = [probe.face for probe in probes if probe.face]
-    if not found:
-        return None
-    median = float(np.median([face.w for face in found]))
-    same = [face for face in found if 1 / ALIKE <= face.w / median <= ALIKE] or found
-    left, top = min(face.x for face in same), min(face.y for face in same)
-    across, down = max(face.x + face.w for face in same) - left, max(face.y + face.h for face in same) - top
-    side = max(across, down)
-    return Region(left + (across - side) // 2, top + (down - side) // 2, side, side)
-
-
-def _probes(reader: media.VideoReader, control: Control) -> list[Probe]:
-    """Looks at the clip: a few where they agree, more where a face is missing or moves about."""
-    shares = set(np.linspace(0, 0.98, FEW))
-    few = _look(reader, shares, control)
-    faces = [probe.face for probe in few]
-    if all(faces) and _path(few).w < ALIKE * min(face.w for face in faces):
-        return few
-    between = _look(reader, set(np.linspace(0, 0.98, MORE)) - shares, control)
-    return sorted(few + between, key=lambda probe: probe.seconds)
-
-
-def _look(reader: media.VideoReader, shares: set[float], control: Control) -> list[Probe]:
-    """The face at each of those shares of the clip's length."""
-    length = reader.estimate / reader.fps or UNKNOWN_LENGTH
-
-    def look(share: float) -> list[Probe]:
-        control.check()
-        # The file may be shorter than it says.
-        with contextlib.suppress(UserError), contextlib.closing(iter(reader.later(share * length))) as frames:
-            return [Probe(share * length, regions.find_face(frame)) for frame in islice(frames, 1)]
-        return []
-
-    found = lanes.in_order(look, sorted(shares), len(shares))
-    return [probe for probes in found for probe in probes]
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:

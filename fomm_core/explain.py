@@ -20,7 +20,7 @@ from .animator import Animator, Prediction, resized
 from .control import Control
 from .errors import UserError
 from .files import check_writable, replacing
-from .job import Scene, check, prepare
+from .job import Scene, check, look_ahead, prepare
 from .protocol import Job
 from .regions import Region
 from .sheet import Sheet
@@ -51,9 +51,10 @@ def run(job: Job, control: Control, frame: int | None = None) -> protocol.Done:
     painting = media.as_seen(media.read_painting(Path(job.painting)))
     check_writable(output.parent)
     control.check()
+    looked = look_ahead(job, painting, control)
     animator = Animator(models.load(job.model, job.config), job.device, job.precision)
     control.check()
-    scene = prepare(job, painting, animator, control)
+    scene = prepare(job, painting, animator, control, looked=looked)
     is_movie = output.suffix.lower() in MOVIES
     numbers = range(len(scene.track)) if is_movie else _shown(scene, frame)
     sheets = _sheets(job, scene, control, numbers)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import driving, job_folder, lanes, media, motion, protocol, regions, sitters, warm
+from . import driving, faces, job_folder, lanes, media, motion, protocol, regions, sitters, warm
 from .animator import Animator, Prediction
 from .canvas import Canvas
 from .control import Control
 from .errors import UserError
+from .faces import Probe, Search
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
@@ -37,6 +38,13 @@ class Scene(NamedTuple):
     track: MotionTrack
     sitters: list[Sitter]
     plain: bool
+
+
+class Looked(NamedTuple):
+    """Searches for faces that have begun: in the painting and in the clip, each where its region is `auto`."""
+
+    painting: Search[list[Region]] | None
+    clip: Search[list[Probe]] | None
 
 
 def check(job: Job) -> None:
@@ -110,12 +118,13 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     output = Path(job.output)
     job_folder.check_output(output)
     control.check()
+    looked = look_ahead(job, painting, control)
     animator = load(job.model, job.config, job.device, job.precision)
     control.report(protocol.Progress(control.id, "model", 1, 1))
 
     record = job_folder.record(job, animator)
     control.frames = kept = job_folder.complete_frames(output, record, job)
-    scene = prepare(job, painting, animator, control, output if kept else None)
+    scene = prepare(job, painting, animator, control, output if kept else None, looked)
     scale = 1.0
     if scene.plain:
         height, width = scene.sitters[0].source.shape[:2]
@@ -145,8 +154,23 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     return protocol.Done(control.id, str(path), total, track.fps, round(time.monotonic() - began, 2))
 
 
+def look_ahead(job: Job, painting: np.ndarray, control: Control) -> Looked:
+    """Begin to look for the faces that the job has to find: the model takes a second to load."""
+    video = Path(job.video)
+    of_clip = job.driving_region == "auto" and not motion.is_track(video)
+    return Looked(
+        faces.in_painting(painting, control) if job.region == "auto" else None,
+        faces.in_clip(video, job.start, job.end, control) if of_clip else None,
+    )
+
+
 def prepare(
-    job: Job, painting: np.ndarray, animator: Animator, control: Control, resumed: Path | None = None
+    job: Job,
+    painting: np.ndarray,
+    animator: Animator,
+    control: Control,
+    resumed: Path | None = None,
+    looked: Looked | None = None,
 ) -> Scene:
     """Read the driving motion, find the sitters of the painting, and make it theirs.
 
@@ -154,14 +178,17 @@ def prepare(
         painting: as `media.read_painting` gives it.
         animator: the first sitter's.
         resumed: the folder of the same job's earlier run.
+        looked: what `look_ahead` has begun, if it has.
 
     Raises:
         UserError: it cannot be done.
         Cancelled: it was stopped.
     """
     plain = job.region == job.driving_region == "full" and job.size == animator.frame_size
-    track = driving.read(job, animator, control, resumed, plain)
-    return Scene(track, sitters.prepare(painting, job, track, animator, control, plain), plain)
+    looked = looked or look_ahead(job, painting, control)
+    track = driving.read(job, animator, control, resumed, plain, looked.clip)
+    found = sitters.prepare(painting, job, track, animator, control, plain, looked.painting)
+    return Scene(track, found, plain)
 
 
 def frames(

@@ -220,10 +220,18 @@ def middle(image: np.ndarray, what: str, warn: Callable[[str], None]) -> Region:
 
 
 def crop(image: np.ndarray, region: Region) -> np.ndarray:
-    """The (h,w,C) pixels of `region`; past the edge the picture is mirrored, so nothing is distorted."""
-    rows = _mirrored(np.arange(region.y, region.y + region.h), image.shape[0])
-    columns = _mirrored(np.arange(region.x, region.x + region.w), image.shape[1])
-    return image[rows[:, None], columns]
+    """The (h,w,C) pixels of `region`; past the edge the picture is mirrored, so nothing is distorted.
+
+    Where the picture has it all, they are its own and no copy.
+    """
+    x, y, w, h = region
+    if min(x, y) >= 0 and x + w <= image.shape[1] and y + h <= image.shape[0]:
+        return image[y : y + h, x : x + w]
+    rows, columns = (
+        _mirrored(np.arange(y, y + h), image.shape[0]),
+        _mirrored(np.arange(x, x + w), image.shape[1]),
+    )
+    return image[rows].take(columns, axis=1)
 
 
 def _moved_inside(start: int, length: int, limit: int) -> int:

@@ -11,6 +11,7 @@ from . import media, regions, transfer
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
+from .faces import Search
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
@@ -40,20 +41,28 @@ class Sitter(NamedTuple):
     limited: int
 
 
-def find(painting: np.ndarray, job: Job, control: Control) -> list[Region]:
+def _found(
+    painting: np.ndarray, job: Job, control: Control, squares: Search[list[Region]] | None
+) -> list[Region]:
     """What moves in the (H,W,3) uint8 painting: the region asked for, the largest face's, or those of all faces.
 
     Never empty: without a face it is the square in the middle, with a warning. Raises `UserError`.
     """
     if region := regions.given(painting, job.region, "the painting"):
         return [region]
-    if found := regions.around_sitters(painting):
+    if found := squares.found():
         return found if job.all_faces else found[:1]
     return [regions.middle(painting, "the painting", control.warn)]
 
 
 def prepare(
-    painting: np.ndarray, job: Job, track: MotionTrack, animator: Animator, control: Control, plain: bool
+    painting: np.ndarray,
+    job: Job,
+    track: MotionTrack,
+    animator: Animator,
+    control: Control,
+    plain: bool,
+    squares: Search[list[Region]] | None,
 ) -> list[Sitter]:
     """The painting's sitters, each with a source and a motion of its own. Raises `UserError` and `Cancelled`.
 
@@ -61,10 +70,11 @@ def prepare(
         painting: as `media.read_painting` gives it.
         animator: the first sitter's; the others get one each that shares its network.
         plain: leave the motion as it is, however large (the published way).
+        squares: the search for the painting's faces, which a job that names its region needs not.
     """
     seen = media.as_seen(painting)
     sitters = []
-    for region in find(seen, job, control):
+    for region in _found(seen, job, control, squares):
         control.check()
         own = animator.beside() if sitters else animator
         source = resized(regions.crop(seen, region), own.frame_size, antialias=job.region != "full")

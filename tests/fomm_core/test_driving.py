@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fomm_core import driving, media, models, protocol, regions, track_cache
+from fomm_core import driving, faces, media, models, protocol, regions, track_cache
 from fomm_core.animator import Animator
 from fomm_core.control import Cancelled
-from fomm_core.driving import Probe, oddities, region_of
+from fomm_core.driving import oddities
 from fomm_core.errors import UserError
+from fomm_core.faces import Probe, region_of
 from fomm_core.motion import MotionTrack
 from fomm_core.regions import Region
 from tests.fomm_core.toy_motion import lively
@@ -83,9 +84,9 @@ def test_a_false_hit_does_not_count():
 @pytest.mark.parametrize(
     ("seen", "looks"),
     [
-        (lambda looks: Region(10, 10, 30, 30), driving.FEW),
-        (lambda looks: Region(10, 10, 30, 30) if looks > 1 else None, driving.MORE),
-        (lambda looks: Region(5 + 9 * looks, 10, 30, 30), driving.MORE),
+        (lambda looks: Region(10, 10, 30, 30), faces.FEW),
+        (lambda looks: Region(10, 10, 30, 30) if looks > 1 else None, faces.MORE),
+        (lambda looks: Region(5 + 9 * looks, 10, 30, 30), faces.MORE),
     ],
     ids=["at rest", "missed at first", "on the move"],
 )
