@@ -55,10 +55,16 @@ class Pairs:
     face: Tensor
     inside: Tensor
 
-    def window(self, rows: slice, columns: slice) -> Pairs:
-        """The same pairs, with flow, visibility, face and inside within a window of their grid only."""
-        maps = {name: getattr(self, name)[:, :, rows, columns] for name in ("visible", "face", "inside")}
-        return replace(self, flow=self.flow[:, rows, columns], **maps)
+    def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
+        """The same pairs, with flow, visibility, face and inside within a window of their grid each."""
+        maps = {name: windows(getattr(self, name), corners, side) for name in ("visible", "face", "inside")}
+        return replace(self, flow=windows(self.flow[:, None], corners, side)[:, 0], **maps)
+
+
+def windows(maps: Tensor, corners: list[tuple[int, int]], side: int) -> Tensor:
+    """Of each of the BxCxhxw... maps the side x side window with that corner, (x, y)."""
+    cut = [image[:, y : y + side, x : x + side] for image, (x, y) in zip(maps, corners, strict=True)]
+    return torch.stack(cut)
 
 
 @dataclass

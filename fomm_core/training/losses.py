@@ -95,7 +95,7 @@ def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str,
     return {
         "deformation": (wrong.abs().mean(1, keepdim=True) * anywhere).sum() / anywhere.sum(),
         "tearing": sum(_uneven(wrong, sitter, axis) for axis in (2, 3)),
-        "occlusion": occlusion_loss(motion, pairs),
+        "occlusion": occlusion_loss(motion, pairs, weight),
     }
 
 
@@ -106,10 +106,11 @@ def _uneven(wrong: Tensor, weight: Tensor, axis: int) -> Tensor:
     return (wrong.diff(dim=axis).abs() * both).sum() / both.sum().clamp(min=1e-6) / 2
 
 
-def occlusion_loss(motion: DenseMotion, pairs: Pairs) -> Tensor:
-    """The occlusion map against visibility, as cross entropy."""
+def occlusion_loss(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> Tensor:
+    """The occlusion map against visibility, as cross entropy, weighted by Bx1xhxw `weight`."""
     occlusion = motion.occlusion_map.clamp(1e-4, 1 - 1e-4)
-    return F.binary_cross_entropy(occlusion, pairs.visible, weight=pairs.inside)
+    weight = weight * pairs.inside
+    return F.binary_cross_entropy(occlusion, pairs.visible, weight=weight, reduction="sum") / weight.sum()
 
 
 def attention(pairs: Pairs, parts: list[int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,39 @@ from ..models import Model
 from ..network import DenseMotion, Discriminator, Keypoints, resized
 from . import losses
 from .appearance import degraded, recoloured
-from .data import Pairs
+from .data import Pairs, windows
 from .mixed import in_half
 
 _TRANSFERRED = 0.7  # of the dense motion network's pairs
-_BORDER = 4  # of a close-up, in places of the generator's features: what it paints there does not count
+_CLOSE = (1.0, 1.0, 0.0)  # for each window of a pair that is kept: whether it lies around an eye or the mouth
+WINDOWS = len(_CLOSE)
+_BORDER = 4  # of a window, in places of the generator's features: what it paints there does not count
+
+
+@dataclass
+class CloseUps:
+    """What the decoder sees in N windows, and what it is to paint there.
+
+    Attributes:
+        features: NxCxhxw float16, carried by the motion.
+        driving: Nx3xHxW uint8.
+        weight: Nx1xhxw.
+    """
+
+    features: Tensor
+    driving: Tensor
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, index: Tensor) -> CloseUps:
+        return CloseUps(self.features[index], self.driving[index], self.weight[index])
+
+    @staticmethod
+    def joined(parts: list[CloseUps]) -> CloseUps:
+        columns = zip(*((part.features, part.driving, part.weight) for part in parts), strict=True)
+        return CloseUps(*(torch.cat(column) for column in columns))
 
 
 class Objective:
@@ -27,7 +56,7 @@ class Objective:
         model: to be trained; it is moved to `device`.
         discriminator: judges its pictures.
         settings: `train_params` of the configuration.
-        parts: the landmarks of eyes and mouth, which matter most.
+        parts: the landmarks of the eyes, and those of the mouth: they matter most.
     """
 
     def __init__(
@@ -35,19 +64,23 @@ class Objective:
         model: Model,
         discriminator: Discriminator,
         settings: dict,
-        parts: list[int],
+        parts: list[list[int]],
         device: torch.device,
     ):
         self.generator, self.detector = model.generator, model.kp_detector
         self.dense = self.generator.dense_motion_network
         if self.detector.jacobian is None or self.dense.occlusion is None:
             raise UserError("model", "Training needs estimate_jacobian and estimate_occlusion_map.")
-        self.discriminator, self.settings, self.parts, self.device = discriminator, settings, parts, device
+        self.discriminator, self.settings, self.device = discriminator, settings, device
+        self.kinds, self.parts = parts, [index for kind in parts for index in kind]
         for network in (self.generator, self.detector, discriminator):
             network.to(device, memory_format=torch.channels_last)
         if settings["bfloat16"]:
             in_half(model, device, torch.bfloat16)
         self.motion = nn.ModuleList([self.detector, self.dense])
+        self.decoder = nn.ModuleList(
+            [self.generator.bottleneck, self.generator.up_blocks, self.generator.final]
+        )
         self.painter = nn.ModuleList(m for m in self.generator.children() if m is not self.dense)
         # The same detector, for pictures that are scaled down already.
         self.small_detector = copy.copy(self.detector)
@@ -67,23 +100,20 @@ class Objective:
         origin, target = self._looked_at(source, driving, rng)
         target = _transferred(pairs, origin, target, rng)
         motions, features = self.dense.candidates(source.contiguous(), target, origin)
-        h, w = features.shape[2:]
-        side = min(self.settings["motion"]["window"], h, w)
-        y = int(torch.randint(h - side + 1, (), generator=rng))
-        x = int(torch.randint(w - side + 1, (), generator=rng))
-        rows, columns = slice(y, y + side), slice(x, x + side)
+        side = min(self.settings["motion"]["window"], *features.shape[2:])
+        corners = self._corners(pairs, features.shape[2:], side, self.settings["motion"]["close_ups"], rng)
         # The heads pad by 3 themselves; what they see beyond the window is what they would see anyway.
-        around = F.pad(features, [3] * 4)[:, :, y : y + side + 6, x : x + side + 6]
+        around = windows(F.pad(features, [3] * 4), corners, side + 6)
         around = around.contiguous(memory_format=torch.channels_last)
         inner = slice(3, 3 + side)
         log_mask = self.dense.mask(around)[:, :, inner, inner].log_softmax(1)
         occlusion = self.dense.occlusion(around)[:, :, inner, inner].sigmoid()
-        motions = motions[:, :, rows, columns]
+        motions = windows(motions, corners, side)
         mask = log_mask.exp()
         motion = DenseMotion((motions * mask[..., None]).sum(1), occlusion, mask)
         require_finite(motion.deformation)
-        weight = losses.attention(pairs, self.parts)[:, :, rows, columns]
-        window = pairs.window(rows, columns)
+        weight = windows(losses.attention(pairs, self.parts), corners, side)
+        window = pairs.windows(corners, side)
         terms = losses.dense_losses(motion, window, weight)
         terms["choice"] = losses.choice_loss(
             motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.visible) * window.inside
@@ -97,6 +127,54 @@ class Objective:
         The adversarial terms are multiplied by `adversarial`, in [0, 1].
         """
         pairs = self.same_colours(pairs, rng)
+        features, motion = self._carried(pairs, rng)
+        weight = losses.attention(pairs, self.parts)
+        prediction = self.generator.paint(features)
+        terms = {"picture": losses.picture_loss(prediction, pairs.driving, weight)}
+        # It has learned what is hidden; from here on it serves the picture above all.
+        terms["occlusion"] = 0.1 * losses.occlusion_loss(motion, pairs, weight)
+        if adversarial > 0:
+            terms |= self._against(pairs, prediction, adversarial, rng)
+        return terms
+
+    @torch.no_grad()
+    def close_ups(self, pairs: Pairs, rng: torch.Generator) -> CloseUps:
+        """Windows of whole pictures, mostly around eyes and mouths, for `close_up_terms`.
+
+        What opens there has to be painted, and is a small part of a picture. All that comes before the decoder
+        takes most of a step's time, and stands still: what it makes of a pair is seen several times.
+        """
+        pairs = self.same_colours(pairs, rng)
+        features, _ = self._carried(pairs, rng)
+        scale = pairs.driving.shape[-1] // features.shape[-1]
+        side = min(self.settings["close_ups"]["crop"] // scale, *features.shape[2:])
+        weight = resized(losses.attention(pairs, self.parts) * pairs.inside, features.shape[2:])
+        # Along the border the decoder lacks what it sees in a whole picture.
+        inner = F.pad(weight.new_ones([side - 2 * _BORDER] * 2), [_BORDER] * 4) if side > 4 * _BORDER else 1
+        found = []
+        for close in _CLOSE:
+            corners = self._corners(pairs, features.shape[2:], side, close, rng)
+            larger = [(x * scale, y * scale) for x, y in corners]
+            driving = windows(pairs.driving, larger, side * scale)
+            found.append(
+                CloseUps(
+                    windows(features, corners, side).half(),
+                    (driving * 255).round().byte(),
+                    windows(weight, corners, side) * inner,
+                )
+            )
+        return CloseUps.joined(found)
+
+    def close_up_terms(self, seen: CloseUps) -> dict[str, Tensor]:
+        """The decoder's term for what it paints in windows."""
+        prediction = self.generator.paint(seen.features.float().contiguous(memory_format=torch.channels_last))
+        return {"picture": losses.picture_loss(prediction, seen.driving / 255, seen.weight)}
+
+    def _carried(self, pairs: Pairs, rng: torch.Generator) -> tuple[Tensor, DenseMotion]:
+        """The features of whole pictures' sources as the decoder sees them, and the motion that carries them.
+
+        Some pairs are warped by the true flow: errors of the flow would teach the generator to blur.
+        """
         small = self.dense.down(pairs.source)
         driving = recoloured(self.dense.down(pairs.driving), rng, 0.7)
         with torch.no_grad():
@@ -105,57 +183,29 @@ class Objective:
             mask = self.dense.mask(features).softmax(1)
             deformation = (motions * mask[..., None]).sum(1)
         occlusion = self.dense.occlusion(features).sigmoid()
-        # Some pairs are warped by the true flow: errors of the flow would teach the generator to blur.
         chance = torch.rand(len(small), 1, 1, 1, generator=rng).to(small)
         known = (chance < self.settings["picture"]["true_flow"]) & (pairs.visible.permute(0, 2, 3, 1) > 0.5)
         motion = DenseMotion(torch.where(known, pairs.flow, deformation), occlusion, mask)
-        # The discriminator has a window of its own.
-        close = (
-            not adversarial and float(torch.rand((), generator=rng)) < self.settings["picture"]["close_ups"]
-        )
-        with torch.set_grad_enabled(not close):
-            source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
-        features = self.generator.carried(source, motion)
-        weight, driving = losses.attention(pairs, self.parts), pairs.driving
-        if close:
-            features, driving, weight = self._close_up(pairs, features, weight, rng)
-        prediction = self.generator.paint(features)
-        terms = {"picture": losses.picture_loss(prediction, driving, weight)}
-        # It has learned what is hidden; from here on it serves the picture above all.
-        terms["occlusion"] = 0.1 * losses.occlusion_loss(motion, pairs)
-        if adversarial > 0:
-            terms |= self._against(pairs, prediction, adversarial, rng)
-        return terms
+        source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
+        return self.generator.carried(source, motion), motion
 
-    def _close_up(
-        self, pairs: Pairs, features: Tensor, weight: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """A window around an eye or the mouth of each pair, of carried features, driving frame and weight.
-
-        What opens there has to be painted, and is a small part of a picture: so it is seen far more often in the
-        same time.
+    def _corners(
+        self, pairs: Pairs, size: tuple[int, int], side: int, close: float, rng: torch.Generator
+    ) -> list[tuple[int, int]]:
+        """The corner (x, y) of a window of maps of `size` for each pair: around an eye or the mouth of the share
+        `close` of them, anywhere in the others.
         """
-        count, _, height, width = features.shape
-        scale = pairs.driving.shape[-1] // width
-        side = min(self.settings["picture"]["crop"] // scale, height, width)
-        parts = torch.tensor(self.parts)[torch.randint(len(self.parts), (count,), generator=rng)]
-        places = pairs.target[torch.arange(count), parts].cpu()
-        room = torch.tensor([width, height]) - side
-        corners = ((places + 1) / 2 * torch.tensor([width, height]) - side / 2).round().long()
-        corners = torch.minimum(corners.clamp(min=0), room).tolist()
-
-        def windows(maps: Tensor, times: int = 1) -> Tensor:
-            there = (
-                (slice(y * times, (y + side) * times), slice(x * times, (x + side) * times))
-                for x, y in corners
-            )
-            return torch.stack([image[:, y, x] for image, (y, x) in zip(maps, there, strict=True)])
-
-        # Along the border the generator lacks what it sees in a whole picture.
-        inner = F.pad(weight.new_ones([side - 2 * _BORDER] * 2), [_BORDER] * 4) if side > 4 * _BORDER else 1
-        weight = windows(resized(weight, (height, width))) * inner
-        close = windows(features).contiguous(memory_format=torch.channels_last)
-        return close, windows(pairs.driving, scale), weight
+        count = len(pairs.target)
+        room = torch.tensor([size[1], size[0]]) - side
+        anywhere = (torch.rand(count, 2, generator=rng) * (room + 1)).long()
+        kinds = torch.randint(len(self.kinds), (count,), generator=rng).tolist()
+        parts = [
+            self.kinds[kind][int(torch.randint(len(self.kinds[kind]), (), generator=rng))] for kind in kinds
+        ]
+        places = (pairs.target[torch.arange(count), parts].cpu() + 1) / 2 * torch.tensor([size[1], size[0]])
+        around = torch.minimum((places - side / 2).round().long().clamp(min=0), room)
+        chosen = torch.rand(count, 1, generator=rng) < close
+        return [tuple(corner) for corner in torch.where(chosen, around, anywhere).tolist()]
 
     def same_colours(self, pairs: Pairs, rng: torch.Generator) -> Pairs:
         """The pairs in other colours, source and driving frame alike."""

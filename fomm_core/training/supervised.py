@@ -2,13 +2,16 @@
 
 The motion networks look at 64x64 pictures, which makes them cheap to train; what they learn is supervised by
 the data: first the keypoint detector by landmarks and the flow around them, then, on its keypoints, the dense
-motion network by flow and visibility. The generator at last learns to pass what is visible through and to paint
-the rest. Many of its pairs are warped by the true flow: an error of the flow would teach it to blur.
+motion network by flow and visibility. The generator then learns to pass what is visible through and to paint
+the rest. Many of its pairs are warped by the true flow: an error of the flow would teach it to blur. At last its
+decoder learns on close-ups of eyes and mouths, where what opens has to be painted.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -17,16 +20,17 @@ from .. import models
 from .calibration import recalibrate
 from .course import Course, Limit, Setting, Shown, Terms, cosine, require_fitting, warm
 from .data import Clips, Pairs
-from .objective import Objective
+from .objective import WINDOWS, CloseUps, Objective
 from .self_supervised import build_discriminator
 from .transparent import make_transparent
 
 _CALIBRATION = 60  # batches
-_STILL = 0.5  # of the dense motion network's pairs: the head hardly moves, the face does
+_STILL = 0.5  # of the pairs that show motion, or close-ups: the head hardly moves, the face does
 _TYPICAL = 20  # pictures
 _SHOWN = 6  # pairs
 _GROWTH = 40  # clips, and as many steps between two looks at the folder
-_LEAST = {"landmarks": 0.1, "motion": 0.1, "picture": 0.02}  # of a part's rate, at its end
+_LEAST = {"landmarks": 0.1, "motion": 0.1, "picture": 0.02, "close_ups": 0.02}  # of a part's rate, at its end
+_PREPARED = 4  # pairs at a time, of which close-ups are kept
 
 
 class Supervised(Course):
@@ -45,7 +49,7 @@ class Supervised(Course):
 
     def __init__(self, setting: Setting, model: models.Model | None = None):
         self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}
-        self.world, self.device = setting.world, setting.device
+        self.rank, self.world, self.device = setting.rank, setting.world, setting.device
         self.shares = setting.workers or self.settings["workers"]
         self.clip, self.average = self.settings["clip"], self.settings.get("average")
         self.limit, self.save_every = Limit(minutes=60), Limit(minutes=self.settings["save_minutes"])
@@ -63,12 +67,17 @@ class Supervised(Course):
             untouched = {part for part in ("landmarks", "motion") if not self.settings[part]["share"]}
             self._prepared = {"painter"} | untouched
         self._one_at_a_time = threading.Lock()
+        self._close_ups: CloseUps | None = None
+        self._close_ups_seed = 0
         self._build(setting.config)
         self._pairs_shown = self._choose_shown(setting)
 
     def _build(self, config: dict) -> None:
-        words = ("eye", "mouth", "lip")
-        parts = [i for i, name in enumerate(self.clips.names) if name.split("_")[0] in words]
+        first = [name.split("_")[0] for name in self.clips.names]
+        kinds = [
+            [i for i, word in enumerate(first) if word in words] for words in (("eye",), ("mouth", "lip"))
+        ]
+        parts = [kind for kind in kinds if kind]
         discriminator = build_discriminator(config)
         self.objective = Objective(self.model, discriminator, self.settings, parts, self.device)
         self._teach = {"landmarks": self.objective.landmark_terms, "motion": self.objective.motion_terms}
@@ -80,6 +89,7 @@ class Supervised(Course):
             "landmarks": self.objective.detector.parameters(),
             "motion": dense.parameters(),
             "picture": [*painter.parameters(), *dense.occlusion.parameters()],
+            "close_ups": [*self.objective.decoder.parameters()],
         }
         self.optimizers = {
             **{part: torch.optim.Adam(p, betas=(0.9, 0.99)) for part, p in trained.items()},
@@ -94,16 +104,17 @@ class Supervised(Course):
         picks = [(clip, 1, 0) for clip in (clips.clips or self.clips.clips)[:_SHOWN]]
         return self._moved(clips.pairs(picks, None, small=False))
 
-    # --- the three parts --------------------------------------------------------------------------
+    # --- the four parts ---------------------------------------------------------------------------
 
     def _part(self, progress: float) -> tuple[str, float]:
         """Which part of the training it is, and how much of that part is done."""
-        landmarks, motion = (self.settings[part]["share"] for part in ("landmarks", "motion"))
-        if progress < landmarks:
-            return "landmarks", progress / landmarks
-        if progress < landmarks + motion:
-            return "motion", (progress - landmarks) / motion
-        return "picture", (progress - landmarks - motion) / (1 - landmarks - motion)
+        begun = 0.0
+        for part in ("landmarks", "motion", "picture"):
+            share = self.settings[part]["share"]
+            if progress < begun + share:
+                return part, (progress - begun) / share
+            begun += share
+        return "close_ups", (progress - begun) / (1 - begun)
 
     def begin(self, step: int, progress: float, rng: torch.Generator) -> bool:
         """Take in clips that were rendered meanwhile; between the parts, prepare the next one.
@@ -125,6 +136,12 @@ class Supervised(Course):
         changed |= self._settle("motion", step, rng)
         changed |= self._start_painting(rng)
         self.objective.painter.eval()
+        if part == "close_ups":
+            if not self._close_ups_seed or step % self.settings["close_ups"]["steps"] == 0:
+                self._close_ups_seed = int(torch.randint(1, 2**32, (), generator=rng))
+                self._close_ups = None
+            if self._close_ups is None:  # a resumed training makes those again that it was interrupted in
+                self._close_ups = self._prepared_close_ups()
         return changed
 
     def rates(self, step: int, progress: float) -> dict[str, float]:
@@ -142,10 +159,14 @@ class Supervised(Course):
 
     def terms(self, step: int, progress: float, rng: torch.Generator) -> Terms:
         part, done = self._part(progress)
-        pairs = self._pairs(part, rng)
-        if part != "picture":
-            values = self._teach[part](pairs, rng)
+        if part == "close_ups":
+            count = self._share_of(self.settings[part]["pairs"])
+            chosen = torch.randint(len(self._close_ups), (count,), generator=rng)
+            values = self.objective.close_up_terms(self._close_ups[chosen.to(self.device)])
+        elif part != "picture":
+            values = self._teach[part](self._pairs(part, rng), rng)
         else:
+            pairs = self._pairs(part, rng)
             strength = self._adversarial(done)
             # Spectral norm keeps each forward pass's weights in the module: two at a time would mix them up.
             alone: AbstractContextManager = self._one_at_a_time if strength else nullcontext()
@@ -189,9 +210,27 @@ class Supervised(Course):
     # --- data, and what is kept -------------------------------------------------------------------
 
     def _pairs(self, part: str, rng: torch.Generator) -> Pairs:
-        count = max(1, self.settings[part]["pairs"] // (self.shares * self.world))
+        count = self._share_of(self.settings[part]["pairs"])
         still = _STILL if part == "motion" else 0.0
         return self._moved(self.clips.draw(count, rng, small=part != "picture", still=still))
+
+    def _share_of(self, pairs: int) -> int:
+        return max(1, pairs // (self.shares * self.world))
+
+    def _prepared_close_ups(self) -> CloseUps:
+        """This process' share of the close-ups that the next steps learn from, by their seed."""
+        batches = math.ceil(self.settings["close_ups"]["kept"] / (_PREPARED * WINDOWS * self.world))
+        seeds = torch.Generator().manual_seed(self._close_ups_seed)
+        seeds = torch.randint(2**32, (self.world, batches), generator=seeds)[self.rank].tolist()
+
+        def prepared(seed: int) -> CloseUps:
+            rng = torch.Generator().manual_seed(seed)
+            pairs = self.clips.draw(_PREPARED, rng, small=False, still=_STILL)
+            return self.objective.close_ups(self._moved(pairs), rng)
+
+        threads = max(1, torch.get_num_threads() // self.shares)
+        with ThreadPoolExecutor(self.shares, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+            return CloseUps.joined(list(pool.map(prepared, seeds)))
 
     def _moved(self, pairs: Pairs) -> Pairs:
         return Pairs(**{name: value.to(self.device) for name, value in vars(pairs).items()})
@@ -212,7 +251,8 @@ class Supervised(Course):
         return lines
 
     def state(self) -> dict[str, object]:
-        return {"prepared": sorted(self._prepared)}
+        return {"prepared": sorted(self._prepared), "close_ups_seed": self._close_ups_seed}
 
     def load_state(self, state: dict[str, object]) -> None:
         self._prepared = set(state["prepared"])
+        self._close_ups_seed = state.get("close_ups_seed", 0)

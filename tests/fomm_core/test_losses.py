@@ -14,7 +14,7 @@ from fomm_core.network import DenseMotion, Discriminator
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import losses
 from fomm_core.training.data import Pairs
-from fomm_core.training.objective import Objective
+from fomm_core.training.objective import WINDOWS, Objective
 
 coordinates = st.floats(-0.9, 0.9)
 
@@ -86,7 +86,7 @@ def objective() -> Objective:
     torch.manual_seed(0)
     model = models.build(config)
     discriminator = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2)
-    made = Objective(model, discriminator, settings, [0], torch.device("cpu"))
+    made = Objective(model, discriminator, settings, [[0]], torch.device("cpu"))
     made.motion.eval()
     return made
 
@@ -113,32 +113,49 @@ def test_a_window_has_the_terms_of_that_part_of_the_whole(objective, monkeypatch
         with torch.no_grad():
             objective.motion_terms(pairs(3), torch.Generator().manual_seed(seed))
     (whole, true, _), (part, cut, _) = seen
-    y, x = _corner(true.flow[0], cut.flow[0])
-    rows, columns = slice(y, y + 6), slice(x, x + 6)
-    torch.testing.assert_close(part.deformation, whole.deformation[:, rows, columns])
-    torch.testing.assert_close(part.occlusion_map, whole.occlusion_map[:, :, rows, columns])
-    for name in ("visible", "face", "inside"):
-        torch.testing.assert_close(getattr(cut, name), getattr(true, name)[:, :, rows, columns])
+    for number in range(2):  # each pair has a window of its own
+        y, x = _corner(true.flow[number], cut.flow[number])
+        rows, columns = slice(y, y + 6), slice(x, x + 6)
+        torch.testing.assert_close(part.deformation[number], whole.deformation[number, rows, columns])
+        torch.testing.assert_close(part.occlusion_map[number], whole.occlusion_map[number, :, rows, columns])
+        for name in ("visible", "face", "inside"):
+            torch.testing.assert_close(
+                getattr(cut, name)[number], getattr(true, name)[number, :, rows, columns]
+            )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_close_up_is_painted_as_that_part_of_the_whole(objective, monkeypatch, seed):
     seen = []
     monkeypatch.setattr(losses, "picture_loss", lambda *args: seen.append(args) or torch.zeros(()))
-    monkeypatch.setitem(objective.settings, "picture", objective.settings["picture"] | {"crop": 96})
+    monkeypatch.setitem(objective.settings, "close_ups", objective.settings["close_ups"] | {"crop": 96})
     objective.painter.eval()
-    for share in (0.0, 1.0):
-        objective.settings["picture"]["close_ups"] = share
-        with torch.no_grad():
-            objective.picture_terms(pairs(3, 128, 32), torch.Generator().manual_seed(seed), 0.0)
+    with torch.no_grad():
+        objective.picture_terms(pairs(3, 128, 32), torch.Generator().manual_seed(seed), 0.0)
+        windows = objective.close_ups(pairs(3, 128, 32), torch.Generator().manual_seed(seed))
+        assert len(windows) == 2 * WINDOWS
+        objective.close_up_terms(windows)
     (whole, true, _), (part, cut, weight) = seen
-    assert cut.shape == (2, 3, 96, 96)
-    for number in range(2):
-        y, x = _corner(true[number].permute(1, 2, 0), cut[number].permute(1, 2, 0))
+    assert cut.shape == (2 * WINDOWS, 3, 96, 96)
+    true = (true * 255).round() / 255
+    for number in range(2 * WINDOWS):
+        y, x = _corner(true[number % 2].permute(1, 2, 0), cut[number].permute(1, 2, 0))
         counts = weight[number].repeat_interleave(4, 1).repeat_interleave(4, 2)[0] > 0
-        assert counts.float().mean() > 0.4
-        expected = whole[number, :, y : y + 96, x : x + 96]
-        torch.testing.assert_close(part[number][:, counts], expected[:, counts], atol=1e-5, rtol=1e-4)
+        assert counts.float().mean() > 0.1
+        expected = whole[number % 2, :, y : y + 96, x : x + 96]
+        # The features are kept in half precision.
+        torch.testing.assert_close(part[number][:, counts], expected[:, counts], atol=2e-3, rtol=1e-3)
+
+
+def test_windows_lie_around_eyes_and_mouths(objective):
+    given = pairs(5, 64, 32)
+    rng = torch.Generator().manual_seed(0)
+    for number, (x, y) in enumerate(objective._corners(given, (32, 32), 8, 1.0, rng)):
+        middle = (given.target[number, 0] + 1) / 2 * 32
+        assert (torch.tensor([x + 4, y + 4]) - middle).abs().max() <= 1
+    anywhere = {corner for _ in range(20) for corner in objective._corners(given, (32, 32), 8, 0.0, rng)}
+    assert len(anywhere) > 20
+    assert all(0 <= v <= 24 for corner in anywhere for v in corner)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
