@@ -43,9 +43,10 @@ def test_a_search_ends_with_its_job(events):
         while True:
             check()
 
+    search = Search(look, events.control())
+    events.stopped = True
     with pytest.raises(Cancelled):
-        events.stopped = True
-        Search(look, events.control()).found()
+        search.found()
 
 
 def test_a_search_fails_where_it_is_asked(tmp_path, events):
