@@ -25,12 +25,12 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> tuple[Tensor, Tensor]:
-    """Weight OxIxhxw and bias O, in float32 on the CPU, of `conv` and the batch norm that follows it."""
-    weight, bias = conv.weight.detach().cpu().float(), _exact(conv.bias)
+    """Weight OxIxhxw and bias O, in float64 on the CPU, of `conv` and the batch norm that follows it."""
+    weight, bias = _exact(conv.weight), _exact(conv.bias)
     if norm is not None:
         scale, shift = affine(norm)
-        weight, bias = weight * scale.float()[:, None, None, None], bias * scale + shift
-    return weight, bias.float()
+        weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+    return weight, bias
 
 
 def _exact(value: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class Convolution(Settled):
         dtype: torch.dtype = torch.float32,
     ):
         self._padding, self._relu, self._form, self._dtype = padding, relu, form, dtype
-        super().__init__((weight, bias))
+        super().__init__((weight.float(), bias.float()))
 
     def __call__(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
         """The result, BxOxH'xW'; with `onto`, where no ReLU follows, added to that in place."""

@@ -36,7 +36,7 @@ class Up(Settled):
     """An `UpBlock`. The doubled image is never made where there is a shorter way."""
 
     def __init__(self, block: layers.UpBlock, form: Form, dtype: torch.dtype = torch.float32):
-        super().__init__(folded(block.conv, block.norm))
+        super().__init__(folded(block.conv, block.norm))  # exact until the sub-pixel kernels are summed
         self._form, self._dtype, self._outputs = form, dtype, block.conv.out_channels
 
     def __call__(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -56,7 +56,7 @@ class Up(Settled):
     def _prepared(self, x: Tensor):
         weight, bias = self._given
         if winograd.pays(winograd.DOUBLED, weight, x, self._form, self._dtype):
-            return winograd.Winograd(winograd.DOUBLED, weight, bias, True, self._dtype, x)
+            return winograd.Winograd(winograd.DOUBLED, weight, bias.float(), True, self._dtype, x)
         if min(x.shape[2:]) >= MIN_SUBPIXEL:
             return _SubPixel(weight, bias, self._form, self._dtype, x)
         return _Doubled(weight, bias, self._form, self._dtype, x)
@@ -66,13 +66,11 @@ class _SubPixel:
     """Each of the four pixels that one becomes sees 2x2 of the input: four kernels of summed weights."""
 
     # What the 3 rows of the kernel see of the 2 rows of the input, for the upper pixel and for the lower one.
-    ROWS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+    ROWS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], dtype=torch.float64)
 
     def __init__(self, weight: Tensor, bias: Tensor, form: Form, dtype: torch.dtype, like: Tensor):
-        outputs, inputs = weight.shape[:2]
-        seen = torch.einsum("yai,xbj->yxabij", self.ROWS, self.ROWS).view(16, 9)
-        phases = (seen @ weight.view(-1, 9).T).view(4, 2, 2, outputs, inputs).permute(0, 3, 4, 1, 2)
-        self._convolution = Direct(phases.flatten(0, 1), bias.repeat(4), (1, 1), True, form, dtype, like)
+        phases = torch.einsum("yai,xbj,ocij->yxocab", self.ROWS, self.ROWS, weight.double())
+        self._convolution = Direct(phases.flatten(0, 2), bias.repeat(4), (1, 1), True, form, dtype, like)
 
     def __call__(self, x: Tensor, out: Tensor) -> None:
         phases = self._convolution(x).unflatten(1, (4, -1))
