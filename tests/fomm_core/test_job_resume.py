@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fomm_core import job, protocol, regions
+from fomm_core import faces, job, protocol, regions
 from fomm_core.control import Cancelled
 from fomm_core.errors import UserError
 from tests.fomm_core.job_output import pixels, same, snapshot
@@ -159,10 +159,11 @@ def test_a_stop_while_the_face_is_looked_for(request_of, clip, events, monkeypat
 
     def look(image):
         looked.append(1)
-        events.stopped = len(looked) == 2
+        events.stopped = len(looked) >= 2
         return []
 
     monkeypatch.setattr(regions, "find_faces", look)
     with pytest.raises(Cancelled):
         job.run(request_of(clip(100), driving_region="auto"), events.control())
-    assert len(looked) == 2
+    # Looks go side by side: those under way when the wish came are finished.
+    assert len(looked) <= 2 + faces.AT_ONCE - 1
