@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,10 @@ from .data import Pairs, windows
 from .mixed import in_half
 
 _TRANSFERRED = 0.7  # of the dense motion network's pairs
-_CLOSE = (1.0, 1.0, 0.0)  # for each window of a pair that is kept: whether it lies around an eye or the mouth
-WINDOWS = len(_CLOSE)
+LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
+WINDOWS = len(LOOK_AT)
+_INVENTED = 2.0  # times as much again counts what the source hides
+_WALL = 0.2  # how often a window lies at what is hidden behind a sitter, against what is hidden of a sitter
 _BORDER = 4  # of a window, in places of the generator's features: what it paints there does not count
 
 
@@ -30,7 +34,7 @@ class CloseUps:
     Attributes:
         features: NxCxhxw float16, carried by the motion.
         driving: Nx3xHxW uint8.
-        weight: Nx1xhxw.
+        weight: Nx1xhxw, 0 along the border, where the decoder lacks what it sees in a whole picture.
     """
 
     features: Tensor
@@ -71,7 +75,16 @@ class Objective:
         self.dense = self.generator.dense_motion_network
         if self.detector.jacobian is None or self.dense.occlusion is None:
             raise UserError("model", "Training needs estimate_jacobian and estimate_occlusion_map.")
+        if any(judge.use_kp for judge in discriminator.discs.values()):
+            raise UserError(
+                "arguments",
+                "On rendered clips the discriminator is told no keypoints.",
+                "Set its use_kp to false.",
+            )
         self.discriminator, self.settings, self.device = discriminator, settings, device
+        # Spectral norm keeps each forward pass's weights in the module: two at a time would mix them up.
+        spectral = any(name.endswith("weight_orig") for name, _ in discriminator.named_parameters())
+        self._one_at_a_time = threading.Lock() if spectral else nullcontext()
         self.kinds, self.parts = parts, [index for kind in parts for index in kind]
         for network in (self.generator, self.detector, discriminator):
             network.to(device, memory_format=torch.channels_last)
@@ -120,55 +133,67 @@ class Objective:
         )
         return terms
 
-    def picture_terms(self, pairs: Pairs, rng: torch.Generator, adversarial: float) -> dict[str, Tensor]:
-        """The picture's terms for whole pictures; against the discriminator if `adversarial`.
+    def picture_terms(self, pairs: Pairs, rng: torch.Generator) -> dict[str, Tensor]:
+        """The picture's terms for whole pictures.
 
         The motion networks have learned what they can from the truth; of them only the occlusion map goes on.
-        The adversarial terms are multiplied by `adversarial`, in [0, 1].
         """
         pairs = self.same_colours(pairs, rng)
         features, motion = self._carried(pairs, rng)
         weight = losses.attention(pairs, self.parts)
         prediction = self.generator.paint(features)
-        terms = {"picture": losses.picture_loss(prediction, pairs.driving, weight)}
-        # It has learned what is hidden; from here on it serves the picture above all.
-        terms["occlusion"] = 0.1 * losses.occlusion_loss(motion, pairs, weight)
-        if adversarial > 0:
-            terms |= self._against(pairs, prediction, adversarial, rng)
-        return terms
+        return {
+            "picture": losses.picture_loss(prediction, pairs.driving, weight),
+            # It has learned what is hidden; from here on it serves the picture above all.
+            "occlusion": 0.1 * losses.occlusion_loss(motion, pairs, weight),
+        }
 
     @torch.no_grad()
     def close_ups(self, pairs: Pairs, rng: torch.Generator) -> CloseUps:
-        """Windows of whole pictures, mostly around eyes and mouths, for `close_up_terms`.
+        """Windows of whole pictures, for `close_up_terms`: around eyes and mouths, at what is hidden, anywhere.
 
         What opens there has to be painted, and is a small part of a picture. All that comes before the decoder
         takes most of a step's time, and stands still: what it makes of a pair is seen several times.
         """
         pairs = self.same_colours(pairs, rng)
         features, _ = self._carried(pairs, rng)
-        scale = pairs.driving.shape[-1] // features.shape[-1]
-        side = min(self.settings["close_ups"]["crop"] // scale, *features.shape[2:])
-        weight = resized(losses.attention(pairs, self.parts) * pairs.inside, features.shape[2:])
-        # Along the border the decoder lacks what it sees in a whole picture.
-        inner = F.pad(weight.new_ones([side - 2 * _BORDER] * 2), [_BORDER] * 4) if side > 4 * _BORDER else 1
+        size = features.shape[2:]
+        scale = pairs.driving.shape[-1] // size[1]
+        side = min(self.settings["close_ups"]["crop"] // scale, *size)
+        hidden = (1 - pairs.visible) * pairs.inside
+        weight = losses.attention(pairs, self.parts) * (pairs.inside + _INVENTED * hidden)
+        weight = resized(weight, size)
+        inner = _inner(weight.new_ones(side, side))
+        weight_inner = F.pad(inner, [(side - inner.shape[-1]) // 2] * 4)
         found = []
-        for close in _CLOSE:
-            corners = self._corners(pairs, features.shape[2:], side, close, rng)
+        for kind in LOOK_AT:
+            if kind == "hidden":
+                corners = _around(_place_of(hidden * (_WALL + pairs.face), rng), size, side)
+            else:
+                corners = self._corners(pairs, size, side, float(kind == "face"), rng)
             larger = [(x * scale, y * scale) for x, y in corners]
             driving = windows(pairs.driving, larger, side * scale)
             found.append(
                 CloseUps(
                     windows(features, corners, side).half(),
                     (driving * 255).round().byte(),
-                    windows(weight, corners, side) * inner,
+                    windows(weight, corners, side) * weight_inner,
                 )
             )
         return CloseUps.joined(found)
 
-    def close_up_terms(self, seen: CloseUps) -> dict[str, Tensor]:
-        """The decoder's term for what it paints in windows."""
+    def close_up_terms(self, seen: CloseUps, adversarial: float) -> dict[str, Tensor]:
+        """The decoder's terms for what it paints in windows; against the discriminator if `adversarial`.
+
+        The adversarial terms are multiplied by `adversarial`, in [0, 1].
+        """
         prediction = self.generator.paint(seen.features.float().contiguous(memory_format=torch.channels_last))
-        return {"picture": losses.picture_loss(prediction, seen.driving / 255, seen.weight)}
+        truth = seen.driving / 255
+        terms = {"picture": losses.picture_loss(prediction, truth, seen.weight)}
+        if adversarial > 0:
+            scale = truth.shape[-1] // seen.features.shape[-1]
+            terms |= self._against(_inner(truth, scale), _inner(prediction, scale), adversarial)
+        return terms
 
     def _carried(self, pairs: Pairs, rng: torch.Generator) -> tuple[Tensor, DenseMotion]:
         """The features of whole pictures' sources as the decoder sees them, and the motion that carries them.
@@ -202,10 +227,9 @@ class Objective:
         parts = [
             self.kinds[kind][int(torch.randint(len(self.kinds[kind]), (), generator=rng))] for kind in kinds
         ]
-        places = (pairs.target[torch.arange(count), parts].cpu() + 1) / 2 * torch.tensor([size[1], size[0]])
-        around = torch.minimum((places - side / 2).round().long().clamp(min=0), room)
+        around = _around(pairs.target[torch.arange(count), parts].cpu(), size, side)
         chosen = torch.rand(count, 1, generator=rng) < close
-        return [tuple(corner) for corner in torch.where(chosen, around, anywhere).tolist()]
+        return [tuple(corner) for corner in torch.where(chosen, torch.tensor(around), anywhere).tolist()]
 
     def same_colours(self, pairs: Pairs, rng: torch.Generator) -> Pairs:
         """The pairs in other colours, source and driving frame alike."""
@@ -239,29 +263,44 @@ class Objective:
         terms["jacobian"] = losses.jacobian_loss(target, origin, pairs, rng)
         return terms, origin, target
 
-    def _against(
-        self, pairs: Pairs, prediction: Tensor, strength: float, rng: torch.Generator
-    ) -> dict[str, Tensor]:
-        """The discriminator's loss on a crop of the pictures, and the generator's terms against it."""
-        size = prediction.shape[-1]
-        side = min(self.settings["picture"]["crop"], size)
-        y, x = torch.randint(size - side + 1, (2,), generator=rng).tolist()
-        places = (pairs.target + 1) / 2 * (size - 1) - pairs.target.new_tensor([x, y])
-        places = places / (side - 1) * 2 - 1
+    def _against(self, truth: Tensor, prediction: Tensor, strength: float) -> dict[str, Tensor]:
+        """The discriminator's loss on pictures, and the generator's terms against it."""
 
         def judged(images: Tensor) -> tuple[list[list[Tensor]], list[Tensor]]:
-            crop = images[:, :, y : y + side, x : x + side]
-            scales = self.discriminator.scales
-            pyramid = {s: F.interpolate(crop, scale_factor=s, mode="area") for s in scales}
+            pyramid = {
+                s: F.interpolate(images, scale_factor=s, mode="area") for s in self.discriminator.scales
+            }
             half = self.settings["bfloat16"]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-                answers = self.discriminator(pyramid, places).values()
+                answers = self.discriminator(pyramid).values()
             return [[f.float() for f in features] for features, _ in answers], [s.float() for _, s in answers]
 
-        features, real = judged(pairs.driving)
-        loss = losses.discriminator_loss(real, judged(prediction.detach())[1])
-        terms = losses.adversarial_losses(features, *judged(prediction))
-        return {name: strength * term for name, term in terms.items()} | {"discriminator": loss}
+        with self._one_at_a_time:
+            (wanted, real), (found, fake) = judged(truth), judged(prediction)
+        terms = losses.adversarial_losses(wanted, found, fake)
+        terms = {name: strength * term for name, term in terms.items()}
+        return terms | {"discriminator": losses.discriminator_loss(real, fake)}
+
+
+def _inner(pictures: Tensor, scale: int = 1) -> Tensor:
+    """Windows without what the decoder paints along their border, lacking what it sees in a whole picture."""
+    border = _BORDER * scale
+    return pictures[..., border:-border, border:-border] if pictures.shape[-1] > 4 * border else pictures
+
+
+def _around(places: Tensor, size: tuple[int, int], side: int) -> list[tuple[int, int]]:
+    """The corners (x, y) of windows of maps of `size` around Bx2 places in [-1, 1], as far as there is room."""
+    extent = torch.tensor([size[1], size[0]])
+    corners = ((places + 1) / 2 * extent - side / 2).round().long().clamp(min=0)
+    return [tuple(corner) for corner in torch.minimum(corners, extent - side).tolist()]
+
+
+def _place_of(likely: Tensor, rng: torch.Generator) -> Tensor:
+    """Bx2 places in [-1, 1], drawn by the Bx1xhxw map of how likely each is; any, where it is 0 everywhere."""
+    h, w = likely.shape[2:]
+    chances = likely.flatten(1).cpu()
+    index = torch.multinomial(chances + 1e-6, 1, generator=rng)[:, 0]
+    return torch.stack([index % w / (w - 1), index // w / (h - 1)], dim=1) * 2 - 1
 
 
 def _transferred(pairs: Pairs, origin: Keypoints, target: Keypoints, rng: torch.Generator) -> Keypoints:

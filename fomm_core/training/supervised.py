@@ -4,15 +4,14 @@ The motion networks look at 64x64 pictures, which makes them cheap to train; wha
 the data: first the keypoint detector by landmarks and the flow around them, then, on its keypoints, the dense
 motion network by flow and visibility. The generator then learns to pass what is visible through and to paint
 the rest. Many of its pairs are warped by the true flow: an error of the flow would teach it to blur. At last its
-decoder learns on close-ups of eyes and mouths, where what opens has to be painted.
+decoder learns on close-ups, of eyes and mouths, where what opens has to be painted, and of what else is hidden; a
+discriminator sees to it that this is painted sharply.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -66,7 +65,6 @@ class Supervised(Course):
         if model is not None:
             untouched = {part for part in ("landmarks", "motion") if not self.settings[part]["share"]}
             self._prepared = {"painter"} | untouched
-        self._one_at_a_time = threading.Lock()
         self._close_ups: CloseUps | None = None
         self._close_ups_seed = 0
         self._build(setting.config)
@@ -80,7 +78,11 @@ class Supervised(Course):
         parts = [kind for kind in kinds if kind]
         discriminator = build_discriminator(config)
         self.objective = Objective(self.model, discriminator, self.settings, parts, self.device)
-        self._teach = {"landmarks": self.objective.landmark_terms, "motion": self.objective.motion_terms}
+        self._teach = {
+            "landmarks": self.objective.landmark_terms,
+            "motion": self.objective.motion_terms,
+            "picture": self.objective.picture_terms,
+        }
         self.networks = {part: getattr(self.model, part) for part in models.PARTS}
         self.networks["discriminator"] = discriminator
         dense, painter = self.objective.dense, self.objective.painter
@@ -148,13 +150,13 @@ class Supervised(Course):
         part, done = self._part(progress)
         rate = self.settings[part]["rate"]
         rates = {part: rate * warm(done * 40) * (_LEAST[part] + (1 - _LEAST[part]) * cosine(done))}
-        if part == "picture" and self._adversarial(done):
+        if part == "close_ups" and self._adversarial(done):
             rates["discriminator"] = rate * cosine(done)
         return rates
 
     def _adversarial(self, done: float) -> float:
         """How strongly the discriminator's judgement counts, in [0, 1]."""
-        begun = done - self.settings["picture"]["adversarial_from"]
+        begun = done - self.settings["close_ups"]["adversarial_from"]
         return warm(begun * 20) if begun > 0 else 0.0
 
     def terms(self, step: int, progress: float, rng: torch.Generator) -> Terms:
@@ -162,22 +164,16 @@ class Supervised(Course):
         if part == "close_ups":
             count = self._share_of(self.settings[part]["pairs"])
             chosen = torch.randint(len(self._close_ups), (count,), generator=rng)
-            values = self.objective.close_up_terms(self._close_ups[chosen.to(self.device)])
-        elif part != "picture":
-            values = self._teach[part](self._pairs(part, rng), rng)
+            seen = self._close_ups[chosen.to(self.device)]
+            values = self.objective.close_up_terms(seen, self._adversarial(done))
         else:
-            pairs = self._pairs(part, rng)
-            strength = self._adversarial(done)
-            # Spectral norm keeps each forward pass's weights in the module: two at a time would mix them up.
-            alone: AbstractContextManager = self._one_at_a_time if strength else nullcontext()
-            with alone:
-                values = self.objective.picture_terms(pairs, rng, strength)
+            values = self._teach[part](self._pairs(part, rng), rng)
         weights = self.settings["weights"]
         loss = sum(weights[name] * value for name, value in values.items() if name in weights)
         return Terms(values, loss, values.get("discriminator"))
 
     def finish(self, step: int, rng: torch.Generator) -> None:
-        for part in self._teach:
+        for part in ("landmarks", "motion"):
             self._settle(part, step, rng)
 
     def _settle(self, part: str, step: int, rng: torch.Generator) -> bool:

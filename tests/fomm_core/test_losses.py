@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fomm_core import models
+from fomm_core.errors import UserError
 from fomm_core.network import DenseMotion, Discriminator
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import losses
 from fomm_core.training.data import Pairs
-from fomm_core.training.objective import WINDOWS, Objective
+from fomm_core.training.objective import LOOK_AT, WINDOWS, Objective
 
 coordinates = st.floats(-0.9, 0.9)
 
@@ -69,8 +71,7 @@ def test_a_right_candidate_that_has_no_share_gets_one():
     assert gradient.sum((0, 2, 3)).tolist() == pytest.approx([1, -1], abs=1e-3)
 
 
-@pytest.fixture(scope="module")
-def objective() -> Objective:
+def objective_model() -> models.Model:
     config = models.read_config("starter")
     params = config["model_params"]
     config["dataset_params"]["frame_shape"] = [64, 64, 3]
@@ -82,11 +83,15 @@ def objective() -> Objective:
         "max_features": 8,
         "num_blocks": 2,
     }
-    settings = config["train_params"] | {"bfloat16": False}
     torch.manual_seed(0)
-    model = models.build(config)
+    return models.build(config)
+
+
+@pytest.fixture(scope="module")
+def objective() -> Objective:
+    settings = models.read_config("starter")["train_params"] | {"bfloat16": False}
     discriminator = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2)
-    made = Objective(model, discriminator, settings, [[0]], torch.device("cpu"))
+    made = Objective(objective_model(), discriminator, settings, [[0]], torch.device("cpu"))
     made.motion.eval()
     return made
 
@@ -131,10 +136,10 @@ def test_a_close_up_is_painted_as_that_part_of_the_whole(objective, monkeypatch,
     monkeypatch.setitem(objective.settings, "close_ups", objective.settings["close_ups"] | {"crop": 96})
     objective.painter.eval()
     with torch.no_grad():
-        objective.picture_terms(pairs(3, 128, 32), torch.Generator().manual_seed(seed), 0.0)
+        objective.picture_terms(pairs(3, 128, 32), torch.Generator().manual_seed(seed))
         windows = objective.close_ups(pairs(3, 128, 32), torch.Generator().manual_seed(seed))
         assert len(windows) == 2 * WINDOWS
-        objective.close_up_terms(windows)
+        objective.close_up_terms(windows, 0.0)
     (whole, true, _), (part, cut, weight) = seen
     assert cut.shape == (2 * WINDOWS, 3, 96, 96)
     true = (true * 255).round() / 255
@@ -156,6 +161,59 @@ def test_windows_lie_around_eyes_and_mouths(objective):
     anywhere = {corner for _ in range(20) for corner in objective._corners(given, (32, 32), 8, 0.0, rng)}
     assert len(anywhere) > 20
     assert all(0 <= v <= 24 for corner in anywhere for v in corner)
+
+
+def test_a_window_of_a_pair_lies_at_what_is_hidden(objective, monkeypatch):
+    """One place of the first pair is hidden, of the other none: any window will do there."""
+    given, (x, y) = pairs(5, 128, 32), (26, 3)
+    given.inside, given.face = torch.ones_like(given.inside), torch.ones_like(given.face)
+    given.visible = torch.ones_like(given.visible)
+    given.visible[0, 0, y, x] = 0
+    monkeypatch.setitem(objective.settings, "close_ups", objective.settings["close_ups"] | {"crop": 32})
+    anywhere = set()
+    for seed in range(5):
+        found = objective.close_ups(copy.deepcopy(given), torch.Generator().manual_seed(seed))
+        number = 2 * LOOK_AT.index("hidden")
+        weight = found.weight[number, 0]
+        assert weight.argmax() == y * 8 + 3  # in the middle of a window that touches the upper edge
+        assert weight.max() == pytest.approx(6, rel=0.1)  # three times as much as the sitter counts
+        anywhere.add(found.driving[number + 1].float().mean().item())
+    assert len(anywhere) > 1
+
+
+@pytest.mark.parametrize("sn", [False, True])
+def test_the_discriminator_judges_what_is_painted(objective, monkeypatch, sn):
+    """Its own loss, and the decoder's against it, each with a gradient for what it is to change."""
+    judge = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2, sn=sn)
+    config = models.read_config("starter")
+    made = Objective(
+        objective_model(), judge, config["train_params"] | {"bfloat16": False}, [[0]], torch.device("cpu")
+    )
+    seen = made.close_ups(pairs(3, 128, 32), torch.Generator().manual_seed(0))
+    assert set(made.close_up_terms(seen, 0.0)) == {"picture"}
+    terms = made.close_up_terms(seen, 1.0)
+    assert set(terms) == {"picture", "adversarial", "feature_matching", "discriminator"}
+    assert all(value.item() > 0 for value in terms.values())
+    half = made.close_up_terms(seen, 0.5)
+    if not sn:  # whose weights change a little with each look
+        assert half["adversarial"].item() == pytest.approx(terms["adversarial"].item() / 2, rel=1e-5)
+    final = made.generator.final.bias
+    for name in ("adversarial", "feature_matching"):
+        assert torch.autograd.grad(terms[name], final, retain_graph=True)[0].abs().max() > 0
+    judged = [p for p in judge.parameters() if p.requires_grad]
+    assert all(g is not None for g in torch.autograd.grad(terms["discriminator"], judged))
+
+
+def test_a_discriminator_that_sees_keypoints_is_refused():
+    judge = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2, use_kp=True, num_kp=3)
+    with pytest.raises(UserError, match="use_kp"):
+        Objective(
+            objective_model(),
+            judge,
+            models.read_config("starter")["train_params"],
+            [[0]],
+            torch.device("cpu"),
+        )
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -56,8 +56,8 @@ def config(**changes) -> dict:
     training = models.read_config("starter")["train_params"]
     training["landmarks"].update(pairs=8, rate=3e-3)
     training["motion"].update(pairs=8, rate=3e-3, window=12)
-    training["picture"].update(pairs=2, crop=32, adversarial_from=0.5)
-    training["close_ups"].update(pairs=4, crop=32, kept=24, steps=3)
+    training["picture"].update(pairs=2)
+    training["close_ups"].update(pairs=4, crop=32, kept=24, steps=3, adversarial_from=0.3)
     training.update(changes)
     return {
         "dataset_params": {"frame_shape": [SIZE, SIZE, 3]},
