@@ -83,9 +83,8 @@ class KeypointDetector(nn.Module):
     def keypoints(self, features: Tensor, heatmaps: Tensor) -> Keypoints:
         """The heatmaps' mean places, and the Jacobians there."""
         b, k, h, w = heatmaps.shape
-        places = heatmaps.flatten(2)
-        value = places @ coordinate_grid(h, w, heatmaps).view(-1, 2)
+        value = (heatmaps[..., None] * coordinate_grid(h, w, heatmaps)).sum((2, 3))
         if self.jacobian is None:
             return Keypoints(value, None)
-        maps = self.jacobian(features).view(b, -1, 4, h * w)
-        return Keypoints(value, (maps @ places[..., None]).view(b, k, 2, 2))
+        maps = self.jacobian(features).view(b, -1, 4, h, w)
+        return Keypoints(value, (heatmaps[:, :, None] * maps).sum((3, 4)).view(b, k, 2, 2))
