@@ -22,12 +22,14 @@ class Form:
             always fp32.
         prepacked: oneDNN's own convolutions, with weights laid out once for them.
         minimal: 3x3 convolutions with fewer multiplications (`winograd`), which round a little more.
+        amx: a unit of its own multiplies matrices in bf16, so fast that fewer multiplications gain nothing.
     """
 
     device: torch.device
     dtype: torch.dtype
     prepacked: bool
     minimal: bool
+    amx: bool = False
 
     @property
     def features(self) -> torch.dtype:
@@ -57,7 +59,9 @@ def choose(device: torch.device, precision: str = "auto") -> Form:
         )
     dtype = _HALVES.get(precision, torch.float32)
     prepacked = device.type == "cpu" and _has_onednn()
-    return Form(device, dtype, prepacked, minimal=prepacked)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # an Intel Mac's PyTorch tells none
+    amx = prepacked and capabilities.get("amx_bf16", False)
+    return Form(device, dtype, prepacked, minimal=prepacked, amx=amx)
 
 
 def precisions(device: torch.device) -> list[str]:

@@ -69,6 +69,7 @@ def pays(chosen: Scheme, weight: Tensor, x: Tensor, form: Form, dtype: torch.dty
     tiles = -(-x.shape[2] // chosen.step) * -(-x.shape[3] // chosen.step)
     return (
         form.minimal
+        and not (form.amx and dtype == torch.bfloat16)
         and weight.shape[2:] == (3, 3)
         and tiles >= MIN_TILES
         and min(weight.shape[:2]) >= (MIN_FEATURES if dtype == torch.float32 else MIN_FEATURES_HALF)

@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import models
 from ..errors import UserError
 from ..files import writing
+from ..lock import FolderLock
 from . import checkpoint
 from .average import Average
 from .checkpoint import Checkpoint
@@ -98,6 +99,12 @@ def require_one(*limits: float | None) -> None:
         raise UserError("arguments", f"One cannot train for {given[0]:g}.", "Give a number above 0.")
 
 
+def _busy(output: Path) -> UserError:
+    return UserError(
+        "output", f"Another training is at work in {output}.", "Wait until it ends, or choose another folder."
+    )
+
+
 def _limit(course: Course, minutes: float | None, steps: int | None, epochs: int | None) -> Limit:
     if epochs is not None:
         if course.epoch is None:
@@ -141,7 +148,8 @@ class Trainer:
         """Train to the end. Returns the model's file. Raises `UserError`."""
         with writing(self.output):
             self.output.mkdir(parents=True, exist_ok=True)
-        if self.setting.rank == 0:
+            held = FolderLock(self.output, _busy(self.output)) if self.setting.rank == 0 else None
+        if held:
             self.log.begin(self.step)
         self._tell_news()
         started = time.monotonic() - self.spent
@@ -163,6 +171,8 @@ class Trainer:
         finally:
             self.descent.close()
             self.course.close()
+            if held:
+                held.release()
         return self.output / MODEL
 
     def _note(self, values: dict[str, float]) -> None:

@@ -17,6 +17,7 @@ from fomm_core import inference, models
 from fomm_core.bench.network import driving_images
 from fomm_core.bench.weights import with_random_weights
 from fomm_core.errors import UserError
+from fomm_core.inference import winograd
 from fomm_core.inference.convolution import Convolution
 from fomm_core.inference.form import Form, choose, precisions
 from fomm_core.network import Keypoints
@@ -229,6 +230,25 @@ def test_precisions():
         choose(CPU, "fp16")
     assert caught.value.kind == "device"
     assert "auto, " in caught.value.hint
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this processor does not compute in bf16")
+@pytest.mark.parametrize("amx", [False, True])
+def test_where_matrices_are_multiplied_in_bf16_convolutions_stay_as_they_are(amx, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    weight, image = torch.empty(128, 128, 3, 3), torch.empty(1, 128, 64, 64)
+
+    def pays(precision: str, dtype: torch.dtype) -> bool:
+        return winograd.pays(winograd.SAME, weight, image, choose(CPU, precision), dtype)
+
+    assert pays("bf16", torch.bfloat16) == (not amx)
+    assert pays("bf16", torch.float32)
+    assert pays("fp32", torch.float32)
+    # Either way the pictures are near to those in fp32.
+    config = copy.deepcopy(models.read_config("starter"))
+    config["model_params"]["generator_params"] |= {"block_expansion": 32, "max_features": 128}
+    plain, found = compared(with_random_weights(models.build(config)), choose(CPU, "bf16"), 128)
+    assert decibels(found["image"], plain["image"]) > 50
 
 
 def test_without_onednn_it_is_plain_pytorch(model, monkeypatch):

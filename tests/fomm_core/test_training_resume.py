@@ -51,6 +51,20 @@ def goes_on(output: Path, whole) -> None:
     models.load(str(output / MODEL))
 
 
+def test_two_at_a_time_in_one_folder_are_refused(tmp_path, whole):
+    class Meanwhile(Toy):
+        def terms(self, step: int, progress: float, rng: torch.Generator) -> Terms:
+            if step == 3:
+                # Two of one process have their random numbers in common.
+                with torch.random.fork_rng(), pytest.raises(UserError, match="Another training") as caught:
+                    trainer(tmp_path, STEPS).run()
+                assert caught.value.kind == "output"
+            return super().terms(step, progress, rng)
+
+    trainer(tmp_path, STEPS, course=Meanwhile).run()
+    goes_on(tmp_path, whole)
+
+
 def test_killed_in_the_middle_of_a_step_twice(tmp_path, whole):
     for step, options in ((3, []), (5, ["--resume"])):
         script = [sys.executable, "-m", "tests.fomm_core.toy_training", tmp_path, str(STEPS), *options]
