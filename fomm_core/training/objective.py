@@ -221,8 +221,11 @@ class Objective:
         `close` of them, anywhere in the others.
         """
         count = len(pairs.target)
-        room = torch.tensor([size[1], size[0]]) - side
-        anywhere = (torch.rand(count, 2, generator=rng) * (room + 1)).long()
+        # Tiles that lie side by side: of windows at random, hardly any would see the picture's border.
+        extent = torch.tensor([size[1], size[0]])
+        tiles = (extent - 1).div(side, rounding_mode="floor")  # besides the first
+        number = (torch.rand(count, 2, generator=rng) * (tiles + 1)).long()
+        anywhere = (number * (extent - side) / tiles.clamp(min=1)).round().long()
         kinds = torch.randint(len(self.kinds), (count,), generator=rng).tolist()
         parts = [
             self.kinds[kind][int(torch.randint(len(self.kinds[kind]), (), generator=rng))] for kind in kinds

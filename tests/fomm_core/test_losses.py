@@ -158,9 +158,19 @@ def test_windows_lie_around_eyes_and_mouths(objective):
     for number, (x, y) in enumerate(objective._corners(given, (32, 32), 8, 1.0, rng)):
         middle = (given.target[number, 0] + 1) / 2 * 32
         assert (torch.tensor([x + 4, y + 4]) - middle).abs().max() <= 1
-    anywhere = {corner for _ in range(20) for corner in objective._corners(given, (32, 32), 8, 0.0, rng)}
-    assert len(anywhere) > 20
-    assert all(0 <= v <= 24 for corner in anywhere for v in corner)
+
+
+@pytest.mark.parametrize(("size", "side"), [(32, 8), (32, 9), (32, 32), (24, 20)])
+def test_windows_anywhere_see_every_place_as_often(objective, size, side):
+    given, rng, seen = pairs(5, 64, 32), torch.Generator().manual_seed(0), torch.zeros(size, size)
+    for _ in range(2000):
+        for x, y in objective._corners(given, (size, size), side, 0.0, rng):
+            assert min(x, y) >= 0
+            assert max(x, y) <= size - side
+            seen[y : y + side, x : x + side] += 1
+    # Where tiles have to overlap, some see twice as much in each direction.
+    assert seen.min() > 0.7 * 4000 / (-(-size // side)) ** 2
+    assert size % side or seen.max() < 1.4 * seen.min()
 
 
 def test_a_window_of_a_pair_lies_at_what_is_hidden(objective, monkeypatch):
