@@ -34,7 +34,7 @@ class CloseUps:
     Attributes:
         features: NxCxhxw float16, carried by the motion.
         driving: Nx3xHxW uint8.
-        weight: Nx1xhxw, 0 along the border, where the decoder lacks what it sees in a whole picture.
+        weight: Nx1xhxw, 0 where the decoder lacks what it sees in a whole picture.
     """
 
     features: Tensor
@@ -163,8 +163,6 @@ class Objective:
         hidden = (1 - pairs.visible) * pairs.inside
         weight = losses.attention(pairs, self.parts) * (pairs.inside + _INVENTED * hidden)
         weight = resized(weight, size)
-        inner = _inner(weight.new_ones(side, side))
-        weight_inner = F.pad(inner, [(side - inner.shape[-1]) // 2] * 4)
         found = []
         for kind in LOOK_AT:
             if kind == "hidden":
@@ -177,7 +175,7 @@ class Objective:
                 CloseUps(
                     windows(features, corners, side).half(),
                     (driving * 255).round().byte(),
-                    windows(weight, corners, side) * weight_inner,
+                    windows(weight, corners, side) * _complete(corners, size, side).to(weight),
                 )
             )
         return CloseUps.joined(found)
@@ -289,6 +287,17 @@ def _inner(pictures: Tensor, scale: int = 1) -> Tensor:
     """Windows without what the decoder paints along their border, lacking what it sees in a whole picture."""
     border = _BORDER * scale
     return pictures[..., border:-border, border:-border] if pictures.shape[-1] > 4 * border else pictures
+
+
+def _complete(corners: list[tuple[int, int]], size: tuple[int, int], side: int) -> Tensor:
+    """Bx1xsidexside: 0 along a window's border, but where that is the picture's own border."""
+    whole = torch.zeros(len(corners), 1, side, side)
+    border = _BORDER if side > 4 * _BORDER else 0
+    for one, (x, y) in zip(whole, corners, strict=True):
+        left, top = border * (x > 0), border * (y > 0)
+        right, bottom = side - border * (x + side < size[1]), side - border * (y + side < size[0])
+        one[:, top:bottom, left:right] = 1
+    return whole
 
 
 def _around(places: Tensor, size: tuple[int, int], side: int) -> list[tuple[int, int]]:

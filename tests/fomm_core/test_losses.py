@@ -16,7 +16,7 @@ from fomm_core.network import DenseMotion, Discriminator
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import losses
 from fomm_core.training.data import Pairs
-from fomm_core.training.objective import LOOK_AT, WINDOWS, Objective
+from fomm_core.training.objective import LOOK_AT, WINDOWS, Objective, _complete
 
 coordinates = st.floats(-0.9, 0.9)
 
@@ -189,6 +189,15 @@ def test_a_window_of_a_pair_lies_at_what_is_hidden(objective, monkeypatch):
         assert weight.max() == pytest.approx(6, rel=0.1)  # three times as much as the sitter counts
         anywhere.add(found.driving[number + 1].float().mean().item())
     assert len(anywhere) > 1
+
+
+def test_a_window_counts_up_to_the_pictures_own_border():
+    """There the decoder sees what it sees in a whole picture; untaught, it would paint a frame of its own."""
+    corner, middle = _complete([(0, 8), (4, 4)], (32, 32), 24)[:, 0]
+    assert corner[4:, :20].all()  # at the left and lower edges of the picture
+    assert corner.sum() == 20 * 20
+    assert middle[4:20, 4:20].all()
+    assert middle.sum() == 16 * 16
 
 
 @pytest.mark.parametrize("sn", [False, True])
