@@ -65,6 +65,8 @@ class Widening:
         features = self._block(old.first, new.first, torch.arange(old.first.conv.in_channels))
         for pair in zip(old.down_blocks, new.down_blocks, strict=True):
             features = self._block(*pair, features)
+        if len(new.bottleneck) < len(old.bottleneck):
+            raise ValueError(f"{len(new.bottleneck)} residual blocks are fewer than {len(old.bottleneck)}")
         for number, block in enumerate(new.bottleneck):
             if number < len(old.bottleneck):
                 self._residual(old.bottleneck[number], block, features)

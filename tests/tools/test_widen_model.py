@@ -49,9 +49,10 @@ def test_copies_are_not_to_learn_the_same():
     assert len(torch.unique(weight, dim=0)) == len(weight)
 
 
-def test_a_narrower_configuration_is_refused(tmp_path, capsys):
+@pytest.mark.parametrize("smaller", [(8, 16, 2), (16, 32, 1)])
+def test_a_smaller_configuration_is_refused(smaller, tmp_path, capsys):
     models.save(tmp_path / "wide.safetensors", models.build(config(16, 32, 2)), {})
-    (tmp_path / "narrow.yaml").write_text(yaml.safe_dump(config(8, 16, 2)))
+    (tmp_path / "narrow.yaml").write_text(yaml.safe_dump(config(*smaller)))
     target = tmp_path / "out.safetensors"
     asked = [str(tmp_path / "wide.safetensors"), str(tmp_path / "narrow.yaml"), "--output", str(target)]
     assert widen_model.main(asked) == 1
