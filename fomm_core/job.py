@@ -154,12 +154,28 @@ def run(job: Job, control: Control, load: warm.Load = warm.load) -> protocol.Don
     return protocol.Done(control.id, str(path), total, track.fps, round(time.monotonic() - began, 2))
 
 
-def look_ahead(job: Job, painting: np.ndarray, control: Control) -> Looked:
+def get_ready(job: Job, control: Control, load: warm.Load = warm.load) -> None:
+    """Do ahead what a job of these settings will not have to do again, as `protocol.Prepare` says.
+
+    Raises as `run` does.
+    """
+    check(job)
+    painting = media.read_painting(Path(job.painting)) if job.painting else None
+    looked = look_ahead(job, painting, control)
+    animator = load(job.model, job.config, job.device, job.precision)
+    if painting is None:
+        driving.read(job, animator, control, None, plain=False, looks=looked.clip)
+    else:
+        # What moves the sources has them known; one frame, and the layers are laid out.
+        prepare(job, painting, animator, control, looked=looked).sitters[0].animator.still()
+
+
+def look_ahead(job: Job, painting: np.ndarray | None, control: Control) -> Looked:
     """Begin to look for the faces that the job has to find: the model takes a second to load."""
     video = Path(job.video)
     of_clip = job.driving_region == "auto" and not motion.is_track(video)
     return Looked(
-        faces.in_painting(painting, control) if job.region == "auto" else None,
+        faces.in_painting(painting, control) if painting is not None and job.region == "auto" else None,
         faces.in_clip(video, job.start, job.end, control) if of_clip else None,
     )
 

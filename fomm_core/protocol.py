@@ -103,6 +103,19 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """Get ready for `job`, which may be asked for: load its model, find its clip's motion, look at its painting.
+
+    It gives way to a job that needs something else and to another `Prepare`, and tells nothing but its end,
+    `Prepared`: what is wrong with the job is told when it comes. Without a painting yet, `job.painting` is empty;
+    `job.output` says nothing.
+    """
+
+    id: str
+    job: Job
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Stop the job `id`, running or waiting; answered by `Cancelled`."""
 
@@ -199,6 +212,14 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """The end of a `Prepare`. `ready`: it was not given up, and nothing stood in its way."""
+
+    id: str
+    ready: bool
+
+
+@dataclass(frozen=True)
 class Cancelled:
     """The job was stopped; `frames` complete frames are on disk."""
 
@@ -219,6 +240,7 @@ class Error:
 _TYPES = {
     "animate": Animate,
     "track": Track,
+    "prepare": Prepare,
     "cancel": Cancel,
     "devices": ListDevices,
     "free": FreeMemory,
@@ -230,6 +252,7 @@ _TYPES = {
     "frame": Frame,
     "warning": Warning,
     "done": Done,
+    "prepared": Prepared,
     "cancelled": Cancelled,
     "error": Error,
 }

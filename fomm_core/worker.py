@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import __version__, protocol
@@ -28,16 +29,24 @@ GRACE = 5.0
 IDLE = 600.0
 # After a failure of these kinds the next job starts afresh.
 UNSOUND = ("out_of_memory", "device", "internal")
+# Of a job: what has to be the same for what was prepared to serve it.
+PREPARED_BY = ("video", "model", "config", "device", "precision", "driving_region", "start", "end")
+
+Request = protocol.Animate | protocol.Track | protocol.Prepare
 
 
 class Worker:
-    """One queue of jobs, done one after another in the main thread while another reads requests."""
+    """One queue of jobs, done one after another in the main thread while another reads requests.
+
+    While there are none, it prepares what may come next.
+    """
 
     def __init__(self, requests, events):
         self._requests, self._events = requests, events
         self._writing = threading.Lock()
         self._changed = threading.Condition()  # guards what follows
         self._waiting: deque[protocol.Animate | protocol.Track] = deque()
+        self._expected: protocol.Prepare | None = None  # of those that have not begun, the last
         self._cancelled: set[str] = set()
         self._stopping = False
         self._freeing = False
@@ -60,6 +69,8 @@ class Worker:
             result = self._done(request, kept.load)
             if isinstance(result, protocol.Error) and result.kind in UNSOUND:
                 kept.free()
+            if isinstance(request, protocol.Prepare):
+                result = protocol.Prepared(request.id, ready=result is None)
             self.report(result)
 
     def report(self, event: object) -> None:
@@ -71,21 +82,24 @@ class Worker:
         except OSError:
             self._stop()
 
-    def _next(self, free: Callable[[], None]) -> protocol.Animate | protocol.Track | None:
-        """The next job, when there is one; None when it is time to go.
+    def _next(self, free: Callable[[], None]) -> Request | None:
+        """The next job, or else what is to be prepared, when there is one; None when it is time to go.
 
         Until then `free` is called when somebody asks for it, and when there has been no job for a while.
         """
         with self._changed:
             while not self._stopping:
                 called = self._changed.wait_for(
-                    lambda: self._waiting or self._freeing or self._stopping, timeout=IDLE
+                    lambda: self._waiting or self._expected or self._freeing or self._stopping, timeout=IDLE
                 )
                 if self._freeing or not called:
                     self._freeing = False
                     free()
                 elif not self._stopping:
-                    return self._waiting.popleft()
+                    if self._waiting:
+                        return self._waiting.popleft()
+                    request, self._expected = self._expected, None
+                    return request
         return None
 
     def _stop(self) -> None:
@@ -110,6 +124,12 @@ class Worker:
                 with self._changed:
                     self._freeing = True
                     self._changed.notify()
+            elif isinstance(request, protocol.Prepare):
+                with self._changed:
+                    unwanted, self._expected = self._expected, request
+                    self._changed.notify()
+                if unwanted:
+                    self.report(protocol.Prepared(unwanted.id, ready=False))
             elif isinstance(request, protocol.Animate | protocol.Track):
                 with self._changed:
                     self._cancelled.discard(request.id)  # what was cancelled is an earlier job of that name
@@ -133,8 +153,8 @@ class Worker:
         for _ in waiting:  # one that runs answers when it has stopped
             self.report(protocol.Cancelled(id))
 
-    def _done(self, request: protocol.Animate | protocol.Track, load: warm.Load) -> object:
-        """Do a job; returns its last event."""
+    def _done(self, request: Request, load: warm.Load) -> object:
+        """Do a job; returns its last event. Of what is prepared, None if it is ready."""
         from . import driving, job
 
         def stop() -> bool:
@@ -144,7 +164,9 @@ class Worker:
         try:
             if isinstance(request, protocol.Animate):
                 return job.run(request.job, control, load)
-            return driving.run(request, control, load)
+            if isinstance(request, protocol.Track):
+                return driving.run(request, control, load)
+            return job.get_ready(request.job, self._preparing(request), load)
         except Cancelled:
             return protocol.Cancelled(request.id, control.frames)
         except Exception as error:  # a fault of ours must not take the other jobs along
@@ -152,6 +174,31 @@ class Worker:
             if failure is not error:
                 traceback.print_exc()
             return protocol.Error(request.id, failure.kind, failure.sentence, failure.hint)
+
+    def _preparing(self, request: protocol.Prepare) -> Control:
+        """For what is prepared: it stops for what needs something else, and tells those who wait for it only."""
+
+        def following() -> Request | None:
+            with self._changed:
+                return self._waiting[0] if self._waiting else self._expected
+
+        def report(event: object) -> None:
+            waiting = following()
+            if isinstance(event, protocol.Progress) and isinstance(waiting, protocol.Animate):
+                self.report(replace(event, id=waiting.id))
+
+        def stop() -> bool:
+            next_one = following()
+            return self._stopping or (next_one is not None and not _serves(request, next_one))
+
+        return Control(request.id, report, stop)
+
+
+def _serves(prepared: protocol.Prepare, request: Request) -> bool:
+    """Whether a request is the sooner done for what is being prepared."""
+    return not isinstance(request, protocol.Track) and all(
+        getattr(prepared.job, name) == getattr(request.job, name) for name in PREPARED_BY
+    )
 
 
 def main() -> int:

@@ -62,6 +62,7 @@ class State:
     worker: Worker = Worker.OFF
     version: str = ""  # of the worker, once it has said hello
     devices: tuple[protocol.Device, ...] = ()
+    expected: protocol.Job | None = None  # what may be asked for next, until the worker knows of it
 
     def job(self, job_id: str) -> JobState | None:
         return next((job for job in self.jobs if job.id == job_id), None)
@@ -81,6 +82,13 @@ class Asked:
 
     id: str
     name: str
+    request: protocol.Job
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The user has chosen what `request` says, and may ask for it next: the worker can prepare it."""
+
     request: protocol.Job
 
 
@@ -177,16 +185,19 @@ def transition(state: State, event: object) -> tuple[State, Effects]:
 
 
 def _next_job(state: State) -> tuple[State, Effects]:
-    """Start the first waiting job when no other is active."""
+    """Start the first waiting job when no other is active; without any, let the expected one be prepared."""
     waiting = next((job for job in state.jobs if job.phase is Phase.WAITING), None)
-    if state.active or waiting is None:
+    if state.active or not (waiting or state.expected):
         return state, ()
-    state = _put(state, replace(waiting, phase=Phase.STARTING))
+    if waiting:
+        state = _put(state, replace(waiting, phase=Phase.STARTING))
     if state.worker is Worker.OFF:
         return replace(state, worker=Worker.STARTING), (StartWorker(),)
-    if state.worker is Worker.READY:
+    if state.worker is Worker.STARTING:
+        return state, ()
+    if waiting:
         return state, (_animate(waiting),)
-    return state, ()
+    return replace(state, expected=None), (Send(protocol.Prepare(id="", job=state.expected)),)
 
 
 def _animate(job: JobState) -> Send:
@@ -203,7 +214,11 @@ def _asked(state: State, event: Asked) -> tuple[State, Effects]:
         return state, ()
     jobs = tuple(job for job in state.jobs if job.id != event.id)
     job = JobState(event.id, event.name, event.request, frames=known.frames if known else 0)
-    return replace(state, jobs=(*jobs, job)), ()
+    return replace(state, jobs=(*jobs, job), expected=None), ()
+
+
+def _expected(state: State, event: Expected) -> tuple[State, Effects]:
+    return replace(state, expected=event.request), ()
 
 
 def _cancel_asked(state: State, event: CancelAsked) -> tuple[State, Effects]:
@@ -246,7 +261,7 @@ def _noted(state: State, event: Noted) -> tuple[State, Effects]:
 
 
 def _worker_lost(state: State, event: WorkerLost) -> tuple[State, Effects]:
-    lost = replace(state, worker=Worker.OFF)
+    lost = replace(state, worker=Worker.OFF, expected=None)  # or another would be started, and lost, for ever
     job = state.active
     if job is None:
         return lost, ()
@@ -363,6 +378,7 @@ _MESSAGES = {
 
 _HANDLERS = {
     Asked: _asked,
+    Expected: _expected,
     CancelAsked: _cancel_asked,
     Moved: _moved,
     Forgotten: _forgotten,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
@@ -59,3 +62,39 @@ class Order:
             raise UserError(
                 "arguments", "This job was saved by another version of the add-on.", "Press Animate again."
             ) from error
+
+
+def request_of(scene: bpy.types.Scene, settings: object, painting: str, output: str) -> protocol.Job:
+    """What the worker is asked to do. `settings` has the attributes of `properties.JobSettings`."""
+    return protocol.Job(
+        painting=painting,
+        video=absolute(settings.driving_video),
+        output=output,
+        model=_model(settings.model),
+        config=_model(settings.config) if settings.config else None,
+        device=settings.device or "auto",
+        motion=settings.motion,
+        adapt_scale=settings.adapt_scale,
+        reference_frame=settings.reference_frame or "auto",
+        strength=settings.strength,
+        region=settings.region if settings.region and not settings.all_faces else "auto",
+        driving_region=settings.driving_region or "auto",
+        all_faces=settings.all_faces,
+        size=settings.size or None,
+        fps=scene.render.fps / scene.render.fps_base if settings.use_scene_fps else None,
+        start=settings.start,
+        end=settings.end or None,
+        loop=settings.loop,
+        smooth=settings.smooth,
+        format=settings.format,
+    )
+
+
+def absolute(path: str) -> str:
+    """A path of the user's, relative to the .blend or to their home, as an absolute one."""
+    return os.path.abspath(bpy.path.abspath(os.path.expanduser(path)))
+
+
+def _model(name: str) -> str:
+    """A name as it is, a file's path made absolute."""
+    return absolute(name) if "/" in name or os.sep in name else name or "starter"

@@ -41,14 +41,13 @@ def painting_file(image: bpy.types.Image, folder: Path) -> Path:
             f"{image.name} is not one picture but a render or a set of tiles.",
             "Save it as a file first.",
         )
-    path = absolute_path(image) if image.filepath else None
-    on_disk = image.source != "GENERATED" and image.packed_file is None and path is not None
-    if on_disk and not path.is_file() and not image.is_dirty:
+    path = _path(image)
+    if path and not path.is_file() and not image.is_dirty:
         raise UserError(
             "image", f"The painting {image.name} is gone from {path}.", "Choose the painting again."
         )
-    if on_disk and not image.is_dirty and path.suffix.lower() in READABLE:
-        return path
+    if plain := plain_file(image):
+        return plain
     if image.packed_file is not None and not image.is_dirty and image.source == "FILE":
         data = image.packed_file.data
         suffix = next((suffix for start, suffix in _SIGNATURES if data.startswith(start)), None)
@@ -57,6 +56,19 @@ def painting_file(image: bpy.types.Image, folder: Path) -> Path:
                 temporary.write_bytes(data)
             return folder / f"painting{suffix}"
     return _write_pixels(image, folder / "painting.png")
+
+
+def plain_file(image: bpy.types.Image) -> Path | None:
+    """The file with the pixels that `image` shows, if the worker can read it where it lies."""
+    path = _path(image)
+    readable = path is not None and path.suffix.lower() in READABLE and path.is_file()
+    return path if readable and not image.is_dirty else None
+
+
+def _path(image: bpy.types.Image) -> Path | None:
+    """Where the image's pixels lie, or lay, in a file of their own."""
+    own = image.source in {"FILE", "SEQUENCE", "MOVIE"} and image.packed_file is None
+    return absolute_path(image) if own and image.filepath else None
 
 
 def size(image: bpy.types.Image) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from ..fomm_core.errors import UserError
 from . import first_look, installation, job_words, runtime_view
 from .job_words import OVER
 from .motion_presets import VANGOGH_PT_presets
-from .operators.jobs import absolute, why_not
+from .operators.jobs import why_not
+from .order import absolute
 from .properties import VANGOGH_PG_job, VANGOGH_PG_settings
 from .words import wrapped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
 from . import model_list, runtime_view, session, upkeep
 from .installation import ADDON, named_python, runtime_folder
@@ -29,10 +29,18 @@ class VANGOGH_AP_preferences(BackendSetting, bpy.types.AddonPreferences):
         update=_python_changed,
     )
 
+    prepare: BoolProperty(
+        name="Prepare What Is Chosen",
+        description="Load the model and find the motion as soon as a driving video is chosen, so that the first"
+        " frames come at once when Animate is pressed. It takes the processor for some seconds",
+        default=True,
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         _draw_runtime(_section(layout, "Runtime"), context, self)
         _draw_named_python(_section(layout, "Or a Python of Your Own"), context, self)
+        layout.prop(self, "prepare")
         _draw_worker(layout)
         model_list.draw(layout, context)
 

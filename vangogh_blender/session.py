@@ -14,10 +14,11 @@ import bpy
 
 from ..fomm_core import protocol
 from ..fomm_core.errors import UserError
-from . import image_sequence, installation, showing, sound, status_bar, upkeep
+from . import expectation, image_sequence, installation, showing, sound, status_bar, upkeep
 from .jobs import (
     Asked,
     CancelAsked,
+    Expected,
     Forgotten,
     JobState,
     Moved,
@@ -60,6 +61,7 @@ class Session:
         self._grown = 0.0  # when
         self._cancelling_since: dict[str, float] = {}
         self._drawn: State | None = None
+        self._expectation = expectation.Expectation()
 
     def ask(self, order: Order, early: bool = True) -> None:
         """Start the job, or let it wait for those before it. `early`: show its frames while they arrive."""
@@ -114,6 +116,7 @@ class Session:
         if not is_rendering():  # which reads the scene
             self._show_waiting()
             self._show_early()
+            self._expect()
         self._mirror()
         return BUSY_SECONDS if self.state.active else IDLE_SECONDS
 
@@ -121,6 +124,7 @@ class Session:
         """Another .blend is open, or the same one anew: the jobs go on, and end up where they still belong."""
         listed = {item.name for scene in _own_scenes() for item in scene.vangogh.jobs}
         self._shown.clear()
+        self._expectation.forget()
         for job in self.state.jobs:
             order = self.orders[job.id]
             if not order.blend or order.blend != bpy.data.filepath:
@@ -195,6 +199,12 @@ class Session:
             self._lose_worker(error.sentence, error.hint)
         except OSError as error:
             self._feed(WorkerLost(f"The worker's log cannot be written: {error}.", "Is the disk full?"))
+
+    def _expect(self) -> None:
+        """Let the worker prepare what the user has chosen."""
+        scene = bpy.context.scene
+        if self._expectation.look(scene, time.monotonic()) and (request := expectation.prepared(scene)):
+            self._feed(Expected(request))
 
     def _watch(self) -> None:
         """What may happen behind our back: a painting removed, a worker that does not obey."""

@@ -60,7 +60,12 @@ def measure_first_frames(settings: Settings, folder: Path) -> list[Measure]:
             model=str(model), device=settings.device, precision=settings.precision, end=end,
         )  # fmt: skip
 
-    names = ("a new process", "a warm worker", "a warm worker, another painting, a clip that it knows")
+    names = (
+        "a new process",
+        "a warm worker",
+        "a warm worker, another painting, a clip that it knows",
+        "a worker that has prepared it",
+    )
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(settings.rounds):
         with _no_tracks_kept():
@@ -72,6 +77,9 @@ def measure_first_frames(settings: Settings, folder: Path) -> list[Measure]:
             worker.first_frame(job(settings.painting, end / 2))  # it is warm then, and knows another clip
             times[names[1]].append(worker.first_frame(job(settings.painting, end)))
             times[names[2]].append(worker.first_frame(job(another, end)))
+        with _no_tracks_kept(), _Worker() as worker:
+            worker.prepare(job(settings.painting, end))
+            times[names[3]].append(worker.first_frame(job(settings.painting, end)))
     return [Measure(f"first frame of {settings.frames}, {name}", "s", times[name]) for name in names]
 
 
@@ -104,6 +112,17 @@ class _Worker:
             elif isinstance(event, protocol.Done | protocol.Cancelled):
                 return seconds
         raise UserError("internal", "The measured worker ended before its job.")
+
+    def prepare(self, job: protocol.Job) -> None:
+        """Tell it of the job, and wait until it is ready for it. Raises `UserError` if it could not be."""
+        self._ask(protocol.Prepare(job.output, job))
+        for line in self._process.stdout:
+            event = protocol.decode(line)
+            if isinstance(event, protocol.Prepared):
+                if event.ready:
+                    return
+                break
+        raise UserError("internal", "The measured worker could not prepare its job.")
 
     def _ask(self, request: object) -> None:
         self._process.stdin.write(protocol.encode(request) + "\n")

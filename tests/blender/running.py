@@ -31,6 +31,7 @@ class Run:
             **self.environment,
             "BLENDER_USER_RESOURCES": str(self.folder / "user"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "VANGOGH_CACHE": str(self.folder / "tracks"),
         }
         for name in ("user", "cache"):
             (self.folder / name).mkdir(exist_ok=True)

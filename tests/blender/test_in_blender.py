@@ -68,6 +68,12 @@ def clicked(run, media):
     )
 
 
+def test_what_is_chosen_is_prepared_before_the_click(clicked):
+    _worker, track = clicked["prepared"]
+    assert track.endswith(".npz")
+    assert clicked["used"] == clicked["prepared"], "the same worker, and no motion detected a second time"
+
+
 def test_the_click_starts_a_job_and_progress_moves(clicked):
     assert clicked["clicked"]
     first, second, total = clicked["progress"]

@@ -151,9 +151,9 @@ def test_nothing_cannot_be_measured(changes, model_file):
 def test_first_frames(model_file, painting, clip, tmp_path):
     chosen = settings(model_file, painting=painting, video=clip(6), frames=4, rounds=1, what=("first",))
     found = bench.run(chosen)["measures"]
-    cold, warm, known = (measure["ours"]["median"] for measure in found)
-    assert cold > warm > 0, "only one of them starts a process"
-    assert cold > known > 0
+    cold, *others = (measure["ours"]["median"] for measure in found)
+    assert len(others) == 3
+    assert all(cold > other > 0 for other in others), "only one of them starts a process"
 
 
 def test_a_first_frame_of_a_new_clip_includes_its_motion(model_file, painting, clip, monkeypatch):
@@ -165,8 +165,8 @@ def test_a_first_frame_of_a_new_clip_includes_its_motion(model_file, painting, c
         lambda self, job: asked.append((os.environ["VANGOGH_CACHE"], job.end)) or plain(self, job),
     )
     bench.run(settings(model_file, painting=painting, video=clip(6), frames=4, rounds=2, what=("first",)))
-    for cold, before, warm, known in (asked[:4], asked[4:]):
-        assert len({cold[0], warm[0]}) == 2, "what the cold process has found is not there"
+    for cold, before, warm, known, prepared in (asked[:5], asked[5:]):
+        assert len({cold[0], warm[0], prepared[0]}) == 3, "what another process has found is not there"
         assert before[0] == warm[0] == known[0]
         assert before[1] != warm[1] == known[1]
 
@@ -179,6 +179,12 @@ def test_a_failed_first_frame_is_said(model_file, painting, clip, tmp_path):
             protocol.Job(str(painting), str(video), str(tmp_path / "out"), model=str(model_file))
         )
     assert caught.value.kind == "image"
+
+
+def test_a_failed_preparation_is_said(model_file, painting, tmp_path):
+    none = protocol.Job(str(painting), str(tmp_path / "none.mp4"), "", model=str(model_file))
+    with jobs._Worker() as worker, pytest.raises(UserError, match="could not prepare"):
+        worker.prepare(none)
 
 
 def test_a_measured_job_finds_no_track_of_an_earlier_one(monkeypatch):

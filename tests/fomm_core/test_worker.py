@@ -186,6 +186,94 @@ def test_a_name_that_was_cancelled_can_be_used_again(client, request_of, clip):
     client.until(protocol.Done, "a")
 
 
+def prepare(name: str, job: protocol.Job) -> protocol.Prepare:
+    return protocol.Prepare(name, dataclasses.replace(job, output=""))
+
+
+def prepare_and_ask(client, job: protocol.Job) -> None:
+    """Let the worker begin to prepare a job, and ask for it."""
+    client.send(prepare("p", job))
+    time.sleep(0.2)  # nothing is told of it, and a job that comes before it has begun is done first
+    client.send(protocol.Animate("a", job))
+
+
+def test_what_was_prepared_is_not_done_again(client, request_of, clip, tmp_path, written_frames):
+    job = request_of(clip(6))
+    client.send(prepare("p", job))
+    prepared, before = client.until(protocol.Prepared)
+    assert prepared == protocol.Prepared("p", ready=True)
+    assert before == [], "nobody waits: nothing is told"
+    assert not (tmp_path / "out").exists()
+    client.send(protocol.Animate("a", job))
+    _, before = client.until(protocol.Done, "a")
+    assert not [e for e in before if isinstance(e, protocol.Progress) and e.stage == "motion"]
+    assert len(written_frames(tmp_path / "out")) == 6
+
+
+def test_a_clip_is_prepared_before_there_is_a_painting(client, request_of, clip):
+    job = request_of(clip(6))
+    client.send(prepare("p", dataclasses.replace(job, painting="")))
+    assert client.until(protocol.Prepared)[0].ready
+    client.send(protocol.Animate("a", job))
+    _, before = client.until(protocol.Done, "a")
+    assert not [e for e in before if isinstance(e, protocol.Progress) and e.stage == "motion"]
+
+
+def test_a_job_waits_for_what_is_prepared_for_it_and_hears_how_it_goes(client, long_job):
+    job = long_job("a")
+    prepare_and_ask(client, job)
+    prepared, before = client.until(protocol.Prepared)
+    assert prepared.ready
+    assert {(type(e), e.id, e.stage) for e in before} == {(protocol.Progress, "a", "motion")}
+    _, before = client.until(protocol.Frame, "a")
+    assert not [e for e in before if isinstance(e, protocol.Progress) and e.stage == "motion"]
+
+
+def test_a_job_that_waits_for_what_is_prepared_is_cancelled_at_once(client, long_job, soon):
+    prepare_and_ask(client, long_job("a"))
+    client.until(protocol.Progress, "a")
+    began = time.monotonic()
+    client.send(protocol.Cancel("a"))
+    client.until(protocol.Cancelled, "a")
+    assert time.monotonic() - began < soon
+    assert client.until(protocol.Prepared)[0].ready, "somebody else may want it"
+
+
+@pytest.mark.parametrize("following", ["job", "preparation"])
+def test_what_is_prepared_gives_way(client, long_job, request_of, clip, following):
+    """To a job with another clip, and to the next that is to be prepared."""
+    prepare_and_ask(client, long_job("a"))
+    client.until(protocol.Progress, "a")
+    client.send(protocol.Cancel("a"))
+    other = request_of(clip(2))
+    client.send(protocol.Animate("b", other) if following == "job" else prepare("q", other))
+    assert client.until(protocol.Prepared)[0] == protocol.Prepared("p", ready=False)
+    if following == "job":
+        client.until(protocol.Done, "b")
+    else:
+        assert client.until(protocol.Prepared)[0] == protocol.Prepared("q", ready=True)
+
+
+def test_of_what_waits_to_be_prepared_the_last_counts(client, long_job, request_of, clip):
+    client.send(protocol.Animate("a", long_job("a")))
+    client.until(protocol.Frame, "a")
+    client.send(prepare("p", request_of(clip(2))))
+    client.send(prepare("q", request_of(clip(2))))
+    assert client.until(protocol.Prepared)[0] == protocol.Prepared("p", ready=False)
+    client.send(protocol.Cancel("a"))
+    assert client.until(protocol.Prepared)[0] == protocol.Prepared("q", ready=True)
+
+
+def test_what_cannot_be_prepared_is_told_when_the_job_comes(client, request_of, tmp_path):
+    job = request_of(tmp_path / "none.mp4")
+    client.send(prepare("p", job))
+    prepared, before = client.until(protocol.Prepared)
+    assert not prepared.ready
+    assert before == []
+    client.send(protocol.Animate("a", job))
+    assert client.until(protocol.Error)[0].kind == "video"
+
+
 def test_devices_are_told_while_a_job_runs(client, long_job, soon):
     client.send(protocol.Animate("a", long_job("a")))
     client.until(protocol.Frame, "a")

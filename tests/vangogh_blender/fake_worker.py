@@ -130,6 +130,10 @@ def main():
     while (request := requests.get()) is not None:
         if request["type"] == "animate":
             animate(request["id"], request["job"], requests)
+        elif request["type"] == "prepare":
+            with open(request["job"]["video"] + ".prepared", "a") as told:
+                told.write(json.dumps(request["job"]) + "\n")
+            say("prepared", id=request["id"], ready=True)
         elif request["type"] == "shutdown":
             break
 

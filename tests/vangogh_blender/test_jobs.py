@@ -148,10 +148,44 @@ def test_a_job_that_is_over_can_be_asked_for_again_and_forgotten():
     assert state.jobs == ()
 
 
+PREPARE = protocol.Prepare("", REQUEST)
+
+
+def test_what_is_expected_starts_the_worker_and_is_prepared_at_hello():
+    state, effects = run(jobs.Expected(REQUEST))
+    assert effects == (jobs.StartWorker(),)
+    state, effects = run(received(HELLO), state=state)
+    assert effects == (jobs.Send(PREPARE),)
+    _, effects = run(received(protocol.Prepared("", ready=True)), state=state)
+    assert effects == (), "once"
+
+
+def test_what_is_expected_while_a_job_runs_is_prepared_after_it_and_only_the_last():
+    later = protocol.Job(painting="p.png", video="later.mp4", output="")
+    state, effects = run(asked(), received(HELLO), jobs.Expected(REQUEST), jobs.Expected(later))
+    assert effects == ()
+    _, effects = run(received(protocol.Done("a", "frames", 12, 25.0, 1.0)), state=state)
+    assert effects == (jobs.ShowFrames("a"), jobs.Send(protocol.Prepare("", later)))
+
+
+def test_a_job_that_is_asked_for_is_expected_no_longer():
+    _, effects = run(jobs.Expected(REQUEST), asked(), received(HELLO))
+    assert effects == (jobs.Send(protocol.Animate("a", REQUEST)),)
+
+
+def test_a_worker_that_is_lost_before_it_prepares_is_not_started_again_and_nobody_is_told():
+    error = protocol.Error("", "runtime", "This Python has no torch.", "Install torch.")
+    for lost, effects in ((jobs.WorkerLost("It ended."), ()), (received(error), (jobs.StopWorker(),))):
+        state, found = run(jobs.Expected(REQUEST), lost)
+        assert found == effects
+        assert (state.worker, state.expected) == (Worker.OFF, None)
+
+
 ids = st.sampled_from(["a", "b", "c"])
 events = st.one_of(
     st.builds(asked, ids),
     st.builds(jobs.CancelAsked, ids),
+    st.builds(jobs.Expected, st.just(REQUEST)),
     st.builds(jobs.Forgotten, ids),
     st.builds(jobs.Noted, ids, st.just("Something.")),
     st.just(jobs.WorkerLost("Gone.")),
@@ -168,6 +202,7 @@ events = st.one_of(
             st.builds(protocol.Frame, ids, st.integers(1, 12), st.just("f.png")),
             st.builds(protocol.Done, ids, st.just("frames"), st.just(12), st.just(25.0), st.just(1.0)),
             st.builds(protocol.Cancelled, ids, st.integers(0, 12)),
+            st.builds(protocol.Prepared, st.just(""), st.booleans()),
             st.builds(protocol.Error, st.one_of(ids, st.just("")), st.just("internal"), st.just("Bad.")),
         ),
     ),
@@ -204,6 +239,8 @@ def test_whatever_happens(sequence):
                 assert running
                 if isinstance(effect.message, protocol.Animate):
                     with_worker.add(effect.message.id)
+                elif isinstance(effect.message, protocol.Prepare):
+                    assert state.active is None
                 else:
                     assert effect.message.id in with_worker
 

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from ...fomm_core import protocol
 from ...fomm_core.errors import UserError
 from .. import installation, job_words, painting, picture_frame, session, showing, upkeep
 from ..jobs import JobState, Phase
-from ..order import Order
+from ..order import Order, absolute, request_of
 from ..properties import SETTINGS, JobSettings, ShowSettings
 
 TELL_SECONDS = 2.0
@@ -58,11 +57,6 @@ def _why_not_anywhere(
     return ""
 
 
-def absolute(path: str) -> str:
-    """A path of the user's, relative to the .blend or to their home, as an absolute one."""
-    return os.path.abspath(bpy.path.abspath(os.path.expanduser(path)))
-
-
 def make_order(
     context: bpy.types.Context,
     image: bpy.types.Image | None,
@@ -93,28 +87,7 @@ def make_order(
         taken={Path(order.request.output) for order in orders.values()},
         blend=bpy.data.filepath,
     )
-    request = protocol.Job(
-        painting=str(painting.painting_file(image, folder)),
-        video=str(video),
-        output=str(folder),
-        model=_model(settings.model),
-        config=_model(settings.config) if settings.config else None,
-        device=settings.device or "auto",
-        motion=settings.motion,
-        adapt_scale=settings.adapt_scale,
-        reference_frame=settings.reference_frame or "auto",
-        strength=settings.strength,
-        region=settings.region if settings.region and not settings.all_faces else "auto",
-        driving_region=settings.driving_region or "auto",
-        all_faces=settings.all_faces,
-        size=settings.size or None,
-        fps=scene.render.fps / scene.render.fps_base if settings.use_scene_fps else None,
-        start=settings.start,
-        end=settings.end or None,
-        loop=settings.loop,
-        smooth=settings.smooth,
-        format=settings.format,
-    )
+    request = request_of(scene, settings, str(painting.painting_file(image, folder)), str(folder))
     return Order(
         id=uuid.uuid4().hex[:12],
         label=f"{Path(image.name).stem} · {video.stem}",
@@ -124,11 +97,6 @@ def make_order(
         blend=bpy.data.filepath,
         sound=settings.add_sound,
     )
-
-
-def _model(name: str) -> str:
-    """A name as it is, a file's path made absolute."""
-    return absolute(name) if "/" in name or os.sep in name else name or "starter"
 
 
 def _place(

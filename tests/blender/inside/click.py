@@ -3,6 +3,7 @@
 import os
 import statistics
 import sys
+from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(__file__))
 
@@ -42,6 +43,11 @@ def canvas_node():
     return nodes[0]
 
 
+def tracks():
+    """The motion that is known, of whatever clip."""
+    return sorted(path.name for path in Path(os.environ["VANGOGH_CACHE"]).glob("*.npz"))
+
+
 def script():
     scene = bpy.context.scene
     install("")
@@ -64,9 +70,11 @@ def script():
     sidebar.tag_redraw()
     yield 1.0
     screenshot("02-chosen")
+    times = times_of_ticks()
+    yield from until(tracks, 120)  # the worker prepares what was chosen
+    result["prepared"] = [addon("session").current().client.pid, *tracks()]
     bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "scene.blend"))
 
-    times = times_of_ticks()
     at = yield from largest_button(sidebar.x + sidebar.width // 4)
     yield from click(*at)
     result["clicked"] = len(scene.vangogh.jobs) == 1
@@ -85,6 +93,7 @@ def script():
     result["image user"] = canvas_node().image_user.frame_duration
     result["frames on disk"] = job().frames
     result["output"] = job().output
+    result["used"] = [addon("session").current().client.pid, *tracks()]
     times.sort()
     result["tick median"], result["ticks"] = statistics.median(times), len(times)
     result["slowest ticks"] = times[-5:]
