@@ -29,6 +29,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..network.layers import coordinate_grid, sample
 
+_PORTRAIT = 0.75  # of the pairs have that frame as their source which is more like a painted portrait
 _FLAT = 0.3  # the least area, against its own, that a head may be brought to
 _SIDES = {"l": "r", "r": "l", "left": "right", "right": "left"}
 
@@ -41,7 +42,7 @@ class Pairs:
         source, driving: Bx3xSxS in [0, 1]: the pictures, or small ones for the motion networks alone.
         origin, target: BxKx2 landmarks of the source and of the driving frame.
         flow: Bxhxwx2, where in the source each place of the driving frame is.
-        visible: Bx1xhxw, 1 where the source shows it.
+        visible: Bx1xhxw in [0, 1], how much of it the source shows.
         face: Bx1xhxw, 1 where the driving frame shows the sitter.
         inside: Bx1xhxw, 0 where augmentation has moved the driving frame's border into the picture.
     """
@@ -54,6 +55,11 @@ class Pairs:
     visible: Tensor
     face: Tensor
     inside: Tensor
+
+    @property
+    def known(self) -> Tensor:
+        """Bx1xhxw, 1 where the source shows all of it: elsewhere the flow is one of several surfaces."""
+        return (self.visible > 0.99).float()
 
     def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
         """The same pairs, with flow, visibility, face and inside within a window of their grid each."""
@@ -127,6 +133,8 @@ class Clips:
                 f"Set num_kp to {len(self.names)} in the configuration.",
             )
         self.mirror = mirrored_order(self.names)
+        self._lids = _facing(self.names, "eye")
+        self._lips = _facing(self.names, "lip")
         self.clips: list[dict[str, Tensor]] = []
         self.skipped: dict[str, str] = {}
         self._seen: set[str] = set()
@@ -169,6 +177,8 @@ class Clips:
         chosen = torch.randint(len(self), (count,), generator=rng)
         frames = [torch.randperm(len(self.clips[c]["images"]), generator=rng)[:2].tolist() for c in chosen]
         picks = [(self.clips[c], d, s) for c, (d, s) in zip(chosen.tolist(), frames, strict=True)]
+        as_portraits = (torch.rand(count, generator=rng) < _PORTRAIT).tolist()
+        picks = [self._portrait(*pick) if so else pick for pick, so in zip(picks, as_portraits, strict=True)]
         if not augment:
             return self.pairs(picks, None, small=small)
         affine, nearness = Affine.random(count, rng), None
@@ -176,6 +186,19 @@ class Clips:
             moment, lot = torch.rand(2, count, generator=rng)
             nearness = (1 - moment.square()) * (lot < still)
         return self.pairs(picks, affine, small=small, nearness=nearness)
+
+    def _portrait(self, clip: dict, driving: int, source: int) -> tuple[dict, int, int]:
+        """The pair with the frame as its source that is more like a painted portrait: eyes open, mouth shut."""
+
+        def likeness(frame: int) -> float:
+            height = clip["landmarks"][frame, :, 1]
+
+            def opened(parts: list[tuple[int, int]]) -> float:
+                return sum(float(height[lower] - height[upper]) for upper, lower in parts)
+
+            return opened(self._lids) - opened(self._lips)
+
+        return (clip, source, driving) if likeness(driving) > likeness(source) else (clip, driving, source)
 
     def pairs(
         self,
@@ -266,7 +289,8 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], smal
         origin=landmarks(pairs.origin, affine),
         target=landmarks(pairs.target, driven),
         flow=affine.back(flow),
-        visible=(sample(pairs.visible, places) > 0.99).float(),
+        # Not cut off: an eye is two places high, and nothing would be left of it.
+        visible=sample(pairs.visible, places).clamp(0, 1),
         face=(sample(pairs.face, places) > 0.5).float(),
         inside=inside,
     )
@@ -316,6 +340,16 @@ def mirrored_order(names: list[str]) -> list[int]:
     """For each landmark, the one that takes its name when the picture is mirrored."""
     swapped = ["_".join(_SIDES.get(word, word) for word in name.split("_")) for name in names]
     return [names.index(name) if name in names else i for i, name in enumerate(swapped)]
+
+
+def _facing(names: list[str], part: str) -> list[tuple[int, int]]:
+    """The landmarks that lie opposite to each other on parts of that name: (upper, lower)."""
+    numbers = {name: number for number, name in enumerate(names)}
+    return [
+        (number, numbers[lower])
+        for name, number in numbers.items()
+        if name.startswith(part) and name.endswith("_upper") and (lower := name[:-5] + "lower") in numbers
+    ]
 
 
 def _blurred(images: Tensor, size: int) -> Tensor:

@@ -90,8 +90,8 @@ def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str,
     between neighbours tear a face, the same error all over only shifts it.
     """
     wrong = (motion.deformation - pairs.flow).permute(0, 3, 1, 2)
-    anywhere = weight * (0.2 + 0.8 * pairs.visible) * pairs.inside
-    sitter = weight * pairs.visible * pairs.inside * pairs.face
+    anywhere = weight * (0.2 + 0.8 * pairs.known) * pairs.inside
+    sitter = weight * pairs.known * pairs.inside * pairs.face
     return {
         "deformation": (wrong.abs().mean(1, keepdim=True) * anywhere).sum() / anywhere.sum(),
         "tearing": sum(_uneven(wrong, sitter, axis) for axis in (2, 3)),

@@ -129,7 +129,7 @@ class Objective:
         window = pairs.windows(corners, side)
         terms = losses.dense_losses(motion, window, weight)
         terms["choice"] = losses.choice_loss(
-            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.visible) * window.inside
+            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.known) * window.inside
         )
         return terms
 
@@ -207,7 +207,7 @@ class Objective:
             deformation = (motions * mask[..., None]).sum(1)
         occlusion = self.dense.occlusion(features).sigmoid()
         chance = torch.rand(len(small), 1, 1, 1, generator=rng).to(small)
-        known = (chance < self.settings["picture"]["true_flow"]) & (pairs.visible.permute(0, 2, 3, 1) > 0.5)
+        known = (chance < self.settings["picture"]["true_flow"]) & (pairs.known.permute(0, 2, 3, 1) > 0)
         motion = DenseMotion(torch.where(known, pairs.flow, deformation), occlusion, mask)
         source = self.generator.encode(pairs.source.contiguous(memory_format=torch.channels_last))
         return self.generator.carried(source, motion), motion

@@ -244,7 +244,7 @@ def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data, near
         affine.mirrored[:] = torch.linalg.det(affine.matrix) < 0
         picks = [(clip, 1, 0) for clip in clips.clips[:6]]
         pairs = clips.pairs(picks, affine, small=False, nearness=torch.full((6,), float(nearness)))
-        known = (pairs.visible * pairs.inside * pairs.face) > 0
+        known = (pairs.known * pairs.inside * pairs.face) > 0
         apart = torch.nn.functional.interpolate(
             pairs.driving, size=(SMALL, SMALL), mode="bilinear", align_corners=True
         )
@@ -279,6 +279,32 @@ def test_a_driving_frame_comes_as_near_to_the_source_as_is_asked(data):
     # The wall behind has moved with the sitter, and stands still in truth: nothing is learnt from it.
     assert not (near.inside * (1 - near.face)).any()
     assert (plain.inside * (1 - plain.face)).any()
+
+
+def test_what_is_shown_in_part_is_neither_known_nor_hidden(data):
+    """An eye, two places high, would be hidden from everybody if all around it had to be seen."""
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    clip = {**clips.clips[0], "visible": torch.zeros(FRAMES, FRAMES, SMALL, SMALL)}
+    clip["visible"][1, 0, 4:6] = 1
+    half_a_place = Affine(torch.eye(2)[None], torch.tensor([[0.0, 1 / (SMALL - 1)]]), torch.tensor([False]))
+    pairs = clips.pairs([(clip, 1, 0)], half_a_place, small=False)
+    assert pairs.visible[0, 0, 2:7, 0].tolist() == pytest.approx([0, 0.5, 1, 0.5, 0], abs=1e-4)
+    assert pairs.known[0, 0, 2:7, 0].tolist() == [0, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("part", ["eye_l", "lip"])
+def test_most_sources_are_as_sitters_are_painted(tmp_path, part):
+    """With open eyes and a shut mouth, that is: of two frames, the one that is more like that."""
+    names = [f"{part}_upper", f"{part}_lower", "chin", "nose"]
+    clips = Clips(write_clips(tmp_path / "data", 1, names) / "train", 4)
+    clips.grow()
+    clip = clips.clips[0]
+    clip["landmarks"][:, 0, 1], clip["landmarks"][:, 1, 1] = -0.1, torch.linspace(0, 0.3, FRAMES)
+    pairs = clips.draw(400, torch.Generator().manual_seed(1), small=False, augment=False)
+    source, driving = (points[:, 1, 1] - points[:, 0, 1] for points in (pairs.origin, pairs.target))
+    likely = source > driving if part == "eye_l" else source < driving
+    assert 0.8 < likely.float().mean() < 0.95
 
 
 def test_mirroring_swaps_the_sides(data):
