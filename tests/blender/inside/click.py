@@ -63,7 +63,7 @@ def script():
     ]
     scene.vangogh.painting = bpy.data.images.load(ARGUMENTS["painting"])
     scene.vangogh.driving_video = ARGUMENTS["video"]
-    scene.vangogh.end, scene.vangogh.size = 1.5, 480
+    scene.vangogh.end, scene.vangogh.size = 3.0, 480
     sidebar.tag_redraw()
     yield 1.0
     yield from until(lambda: not addon("upkeep").current().answers.pending, 60)  # the look at the video
