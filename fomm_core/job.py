@@ -166,7 +166,7 @@ def get_ready(job: Job, control: Control, load: warm.Load = warm.load) -> None:
     if painting is None:
         driving.read(job, animator, control, None, plain=False, looks=looked.clip)
     else:
-        # What moves the sources has them known; one frame, and the layers are laid out.
+        # The sources are known then; that one frame has the decoder lay out its weights.
         prepare(job, painting, animator, control, looked=looked).sitters[0].animator.still()
 
 

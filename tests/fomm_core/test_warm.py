@@ -66,6 +66,19 @@ def test_a_source_and_a_batch_size_are_a_jobs_own(kept, model_file, picture):
         second.still()
 
 
+def test_what_was_prepared_is_not_worked_out_again(kept, request_of, clip, events, monkeypatch):
+    request = request_of(clip(3))
+    job.get_ready(request, events.control(), kept.load)
+
+    def again(*_arguments):
+        raise AssertionError("this was prepared")
+
+    monkeypatch.setattr(kept._animator._network, "encode", again)
+    monkeypatch.setattr(kept._animator._network, "detect", again)
+    monkeypatch.setattr(inference.convolution.Direct, "__init__", again)  # a layer's weights are laid out
+    assert job.run(request, events.control(), kept.load).frames == 3
+
+
 def test_a_painting_of_before_is_not_encoded_again(kept, model_file, picture, monkeypatch):
     encoded = []
     first = kept.load(str(model_file), None, "cpu", "fp32")
