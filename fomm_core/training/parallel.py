@@ -13,6 +13,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+# An optimizer imports this. Imported with a group at work, it keeps the group as a default argument of its
+# functions, and the threads of a group that is kept abort the process now and then as the interpreter ends.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from ..animator import pick_device

@@ -6,9 +6,11 @@ import argparse
 import csv
 import os
 import signal
+import weakref
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from fomm_core import models
 from fomm_core.training.course import Course, Limit, Setting, Shown, Terms
@@ -151,6 +153,8 @@ def main() -> None:
             world=group.world,
         )
         made.run()
+        threads = weakref.ref(dist.group.WORLD) if group.world > 1 else lambda: None
+    assert threads() is None, "something keeps the group, and its threads with it"
 
 
 if __name__ == "__main__":
