@@ -50,7 +50,9 @@ def _importance(places: Tensor, parts: list[int]) -> Tensor:
     return weight / weight.mean()
 
 
-def choice_loss(motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
+def choice_loss(
+    motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor, scale: Tensor | float = 1.0
+) -> Tensor:
     """Cross entropy of the mask with how right each candidate motion is, by the truth alone.
 
     The deformation is the mask's mean of the motions: on its own it says only in which direction the mean is
@@ -63,8 +65,9 @@ def choice_loss(motions: Tensor, log_mask: Tensor, flow: Tensor, weight: Tensor)
         log_mask: Bx(K+1)xhxw.
         flow: Bxhxwx2, the truth.
         weight: Bx1xhxw.
+        scale: Bx1x1x1, of the errors: in a motion half as strong half the error is as wrong.
     """
-    wrong = (motions - flow[:, None]).abs().mean(-1).clamp(max=0.5)
+    wrong = ((motions - flow[:, None]).abs().mean(-1) / scale).clamp(max=0.5)
     right = (-wrong / _DOUBT).softmax(1)
     return -((right * log_mask).sum(1, keepdim=True) * weight).sum() / weight.sum()
 
@@ -83,13 +86,15 @@ def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torc
     return (wrong * known).sum() / known.sum().clamp(min=1)
 
 
-def dense_losses(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> dict[str, Tensor]:
+def dense_losses(
+    motion: DenseMotion, pairs: Pairs, weight: Tensor, scale: Tensor | float = 1.0
+) -> dict[str, Tensor]:
     """The deformation against the true flow, mostly where it shows; the occlusion map against visibility.
 
     Within the sitter the deformation's change from place to place counts, too ("tearing"): errors that differ
-    between neighbours tear a face, the same error all over only shifts it.
+    between neighbours tear a face, the same error all over only shifts it. `scale`, Bx1x1x1, as for `choice_loss`.
     """
-    wrong = (motion.deformation - pairs.flow).permute(0, 3, 1, 2)
+    wrong = (motion.deformation - pairs.flow).permute(0, 3, 1, 2) / scale
     anywhere = weight * (0.2 + 0.8 * pairs.known) * pairs.inside
     sitter = weight * pairs.known * pairs.inside * pairs.face
     return {

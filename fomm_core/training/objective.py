@@ -18,8 +18,10 @@ from . import losses
 from .appearance import degraded, recoloured
 from .data import Pairs, windows
 from .mixed import in_half
+from .strength import turned, weakened
 
 _TRANSFERRED = 0.7  # of the dense motion network's pairs
+_WEAKER, _WEAKEST = 0.6, 0.1  # of these, the share that moves less than it does, and the least strength
 LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
 WINDOWS = len(LOOK_AT)
 _INVENTED = 2.0  # times as much again counts what the source hides
@@ -111,7 +113,9 @@ class Objective:
         """
         source, driving = recoloured(pairs.source, rng), recoloured(pairs.driving, rng)
         origin, target = self._looked_at(source, driving, rng)
-        target = _transferred(pairs, origin, target, rng)
+        chosen, strength = _strengths(len(source), rng)
+        pairs = weakened(pairs, strength)
+        target = _transferred(pairs, origin, target, chosen, strength)
         motions, features = self.dense.candidates(source.contiguous(), target, origin)
         side = min(self.settings["motion"]["window"], *features.shape[2:])
         corners = self._corners(pairs, features.shape[2:], side, self.settings["motion"]["close_ups"], rng)
@@ -127,9 +131,10 @@ class Objective:
         require_finite(motion.deformation)
         weight = windows(losses.attention(pairs, self.parts), corners, side)
         window = pairs.windows(corners, side)
-        terms = losses.dense_losses(motion, window, weight)
+        scale = strength.to(weight)[:, None, None, None]
+        terms = losses.dense_losses(motion, window, weight, scale)
         terms["choice"] = losses.choice_loss(
-            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.known) * window.inside
+            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.known) * window.inside, scale
         )
         return terms
 
@@ -315,16 +320,26 @@ def _place_of(likely: Tensor, rng: torch.Generator) -> Tensor:
     return torch.stack([index % w / (w - 1), index // w / (h - 1)], dim=1) * 2 - 1
 
 
-def _transferred(pairs: Pairs, origin: Keypoints, target: Keypoints, rng: torch.Generator) -> Keypoints:
-    """`target`, of some pairs moved from the source's keypoints by as much as the landmarks have moved.
+def _strengths(count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Which of `count` pairs move as relative motion moves them, and the strength of each, 1 of the others."""
+    lot, less, strength = torch.rand(3, count, generator=rng)
+    chosen = lot < _TRANSFERRED
+    strength = torch.where(less < _WEAKER, _WEAKEST + (1 - _WEAKEST) * strength.square(), 1.0)
+    return chosen, torch.where(chosen, strength, 1.0)
+
+
+def _transferred(
+    pairs: Pairs, origin: Keypoints, target: Keypoints, chosen: Tensor, strength: Tensor
+) -> Keypoints:
+    """`target`, of the pairs `chosen` (B) moved from the source's keypoints by as much as the landmarks have moved.
 
     So does relative motion move them, in which it does no harm what the detector gets wrong of a face, in all its
     frames alike. From two detections by themselves, each with an error as large as what lips do, the network would
-    learn to doubt what they say.
+    learn to doubt what they say. Their Jacobians are those of motion at that `strength` (B).
     """
-    chosen = torch.rand(len(pairs.target), 1, 1, generator=rng) < _TRANSFERRED
-    moved = origin.value + pairs.target - pairs.origin
-    return target._replace(value=torch.where(chosen.to(moved.device), moved, target.value))
+    chosen = chosen.to(origin.value.device)[:, None, None]
+    value = torch.where(chosen, origin.value + pairs.target - pairs.origin, target.value)
+    return Keypoints(value, torch.where(chosen[..., None], turned(origin, target, strength), target.jacobian))
 
 
 class NotFinite(Exception):

@@ -117,7 +117,7 @@ def test_a_window_has_the_terms_of_that_part_of_the_whole(objective, monkeypatch
         objective.settings["motion"]["window"] = side
         with torch.no_grad():
             objective.motion_terms(pairs(3), torch.Generator().manual_seed(seed))
-    (whole, true, _), (part, cut, _) = seen
+    (whole, true, *_), (part, cut, *_) = seen
     for number in range(2):  # each pair has a window of its own
         y, x = _corner(true.flow[number], cut.flow[number])
         rows, columns = slice(y, y + 6), slice(x, x + 6)
@@ -235,17 +235,22 @@ def test_a_discriminator_that_sees_keypoints_is_refused():
         )
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share):
-    seen, given = [], pairs(3)
+@pytest.mark.parametrize(("share", "weaker"), [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
+def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share, weaker):
+    seen, taught, given = [], [], pairs(3)
     candidates = objective.dense.candidates
     monkeypatch.setattr("fomm_core.training.objective._TRANSFERRED", share)
+    monkeypatch.setattr("fomm_core.training.objective._WEAKER", weaker)
     monkeypatch.setattr(objective.dense, "candidates", lambda *args: seen.append(args) or candidates(*args))
+    monkeypatch.setattr(losses, "dense_losses", lambda *args: taught.append(args) or {})
     with torch.no_grad():
         objective.motion_terms(given, torch.Generator().manual_seed(0))
-    _, target, origin = seen[0]
-    same = torch.allclose(target.value - origin.value, given.target - given.origin, atol=1e-6)
-    assert same == bool(share)
+    (_, target, origin), (_, window, _, scale) = seen[0], taught[0]
+    strength = scale[:, :, 0]
+    assert bool((strength < 1).all()) == (share * weaker == 1)
+    moved = torch.allclose(target.value - origin.value, strength * (given.target - given.origin), atol=1e-6)
+    assert moved == bool(share)
+    assert torch.allclose(window.target - given.origin, strength * (given.target - given.origin), atol=1e-6)
 
 
 def _corner(whole: torch.Tensor, part: torch.Tensor) -> tuple[int, int]:
