@@ -125,23 +125,29 @@ def _options(arguments: list[str] | None) -> tuple[argparse.Namespace, Job]:
 
 
 def _measured_all(options: argparse.Namespace, request: Job) -> Iterator[Measurement]:
-    if not options.media.is_dir():
-        raise UserError("arguments", f"{options.media} is no folder.", "Give one of paintings and clips.")
+    paintings, clips = material(options.media)
     if options.json:  # said now rather than after minutes of work
         check_writable(options.json.parent)
     if options.frames < 1:
         raise UserError("arguments", f"{options.frames} frames show no motion.", "Use 100, say.")
-    files = sorted(options.media.iterdir())
-    paintings = [path for path in files if path.suffix.lower() in PAINTINGS]
-    clips = [path for path in files if path.suffix.lower() in CLIPS]
-    if not paintings or not clips:
-        what = "clip" if paintings else "painting"
-        raise UserError("arguments", f"There is no {what} in {options.media}.", "Choose another folder.")
     for clip in clips:
         driving = _driving(clip, request, options.frames)
         for painting in paintings:
             print(f"{painting.stem}, {clip.stem} …", file=sys.stderr)
             yield _measured(painting, driving, request, options)
+
+
+def material(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The paintings and the clips of a folder. Raises `UserError` where there are none."""
+    if not folder.is_dir():
+        raise UserError("arguments", f"{folder} is no folder.", "Give one of paintings and clips.")
+    files = sorted(folder.iterdir())
+    paintings = [path for path in files if path.suffix.lower() in PAINTINGS]
+    clips = [path for path in files if path.suffix.lower() in CLIPS]
+    if not paintings or not clips:
+        what = "clip" if paintings else "painting"
+        raise UserError("arguments", f"There is no {what} in {folder}.", "Choose another folder.")
+    return paintings, clips
 
 
 def _driving(path: Path, request: Job, most: int) -> Driving:
