@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import winograd
+from . import rows, winograd
 from .form import Form
 
 
@@ -136,8 +136,10 @@ class Convolution(Settled):
         x = x.contiguous(memory_format=torch.channels_last)
         return self._settled(x)(x, onto)
 
-    def _prepared(self, x: Tensor) -> Direct | winograd.Winograd:
+    def _prepared(self, x: Tensor) -> Direct | rows.Rows | winograd.Winograd:
         weight, bias = self._given
         if self._padding == (1, 1) and winograd.pays(winograd.SAME, weight, x, self._form, self._dtype):
             return winograd.Winograd(winograd.SAME, weight, bias, self._relu, self._dtype, x)
+        if not self._relu and rows.pays(weight, x, self._form, self._dtype):
+            return rows.Rows(weight, bias, self._padding, x)
         return Direct(weight, bias, self._padding, self._relu, self._form, self._dtype, x)

@@ -33,7 +33,7 @@ class Scheme(NamedTuple):
 
     Attributes:
         input: PxT, of T neighbouring input pixels to P places.
-        weight: Px3, of the kernel.
+        weight: PxK, of the kernel.
         output: 4xP, from the places to 4 neighbouring pixels of the result.
         step: input pixels from tile to tile.
     """
@@ -44,14 +44,17 @@ class Scheme(NamedTuple):
     step: int
 
 
-def scheme(points: list[float], doubled: bool = False) -> Scheme:
-    """Toom and Cook's, from 5 points and infinity. `doubled`: for the input before doubling; -1 is a point then."""
+def scheme(points: list[float], kernel: int = 3, doubled: bool = False) -> Scheme:
+    """Toom and Cook's, from as many points as there are, and infinity, for kernels of that many pixels.
+
+    `doubled`: for the input before doubling; -1 is a point then.
+    """
 
     def powers(count: int) -> Tensor:
         rows = [[point**i for i in range(count)] for point in points]
         return torch.tensor([*rows, [0.0] * (count - 1) + [1.0]], dtype=torch.float64)
 
-    into, weight, output = torch.linalg.inv(powers(OUT + 2)).T, powers(3), powers(OUT).T
+    into, weight, output = torch.linalg.inv(powers(len(points) + 1)).T, powers(kernel), powers(OUT).T
     if not doubled:
         return Scheme(into, weight, output, OUT)
     into = into @ torch.eye(4, dtype=torch.float64)[[0, 1, 1, 2, 2, 3]]
