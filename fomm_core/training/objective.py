@@ -17,6 +17,7 @@ from ..network import DenseMotion, Discriminator, Keypoints, resized
 from . import losses
 from .appearance import degraded, recoloured
 from .data import Pairs, windows
+from .expressions import invented
 from .mixed import in_half
 from .strength import turned, weakened
 
@@ -24,6 +25,10 @@ _TRANSFERRED = 0.7  # of the dense motion network's pairs
 _WEAKER, _WEAKEST = 0.6, 0.1  # of these, the share that moves less than it does, and the least strength
 LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
 WINDOWS = len(LOOK_AT)
+_INVENTED_FACES = 0.6  # of the pairs that are moved as relative motion moves them
+# Half of these have Jacobians that turn by any share of the truth, and all have some noise, up to this much at full
+# strength: of a face that speaks, the detector's tell little.
+_UNTURNED, _NOISE = 0.5, 0.15
 _INVENTED = 2.0  # times as much again counts what the source hides
 _WALL = 0.2  # how often a window lies at what is hidden behind a sitter, against what is hidden of a sitter
 _BORDER = 4  # of a window, in places of the generator's features: what it paints there does not count
@@ -114,8 +119,9 @@ class Objective:
         source, driving = recoloured(pairs.source, rng), recoloured(pairs.driving, rng)
         origin, target = self._looked_at(source, driving, rng)
         chosen, strength = _strengths(len(source), rng)
-        pairs = weakened(pairs, strength)
-        target = _transferred(pairs, origin, target, chosen, strength)
+        lot = torch.rand(len(source), generator=rng)
+        pairs = weakened(invented(pairs, self.parts, chosen & (lot < _INVENTED_FACES), rng), strength)
+        target = _transferred(pairs, origin, target, chosen, strength, rng)
         motions, features = self.dense.candidates(source.contiguous(), target, origin)
         side = min(self.settings["motion"]["window"], *features.shape[2:])
         corners = self._corners(pairs, features.shape[2:], side, self.settings["motion"]["close_ups"], rng)
@@ -329,17 +335,26 @@ def _strengths(count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _transferred(
-    pairs: Pairs, origin: Keypoints, target: Keypoints, chosen: Tensor, strength: Tensor
+    pairs: Pairs,
+    origin: Keypoints,
+    target: Keypoints,
+    chosen: Tensor,
+    strength: Tensor,
+    rng: torch.Generator,
 ) -> Keypoints:
     """`target`, of the pairs `chosen` (B) moved from the source's keypoints by as much as the landmarks have moved.
 
     So does relative motion move them, in which it does no harm what the detector gets wrong of a face, in all its
     frames alike. From two detections by themselves, each with an error as large as what lips do, the network would
-    learn to doubt what they say. Their Jacobians are those of motion at that `strength` (B).
+    learn to doubt what they say. Their Jacobians are those of motion at that `strength` (B), less exact.
     """
+    lot, less, noise = torch.rand(3, len(strength), generator=rng)
+    jacobian = turned(origin, target, strength * torch.where(lot < _UNTURNED, less, 1.0))
+    wrong = torch.randn(jacobian.shape, generator=rng) * (_NOISE * noise * strength)[:, None, None, None]
+    jacobian = jacobian + wrong.to(jacobian) @ jacobian
     chosen = chosen.to(origin.value.device)[:, None, None]
     value = torch.where(chosen, origin.value + pairs.target - pairs.origin, target.value)
-    return Keypoints(value, torch.where(chosen[..., None], turned(origin, target, strength), target.jacobian))
+    return Keypoints(value, torch.where(chosen[..., None], jacobian, target.jacobian))
 
 
 class NotFinite(Exception):

@@ -235,12 +235,15 @@ def test_a_discriminator_that_sees_keypoints_is_refused():
         )
 
 
-@pytest.mark.parametrize(("share", "weaker"), [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
-def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share, weaker):
+@pytest.mark.parametrize(
+    ("share", "weaker", "faces"), [(0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 1.0)]
+)
+def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share, weaker, faces):
+    """And the flow that is taught is that of the same motion."""
     seen, taught, given = [], [], pairs(3)
     candidates = objective.dense.candidates
-    monkeypatch.setattr("fomm_core.training.objective._TRANSFERRED", share)
-    monkeypatch.setattr("fomm_core.training.objective._WEAKER", weaker)
+    for name, value in (("_TRANSFERRED", share), ("_WEAKER", weaker), ("_INVENTED_FACES", faces)):
+        monkeypatch.setattr(f"fomm_core.training.objective.{name}", value)
     monkeypatch.setattr(objective.dense, "candidates", lambda *args: seen.append(args) or candidates(*args))
     monkeypatch.setattr(losses, "dense_losses", lambda *args: taught.append(args) or {})
     with torch.no_grad():
@@ -248,9 +251,11 @@ def test_keypoints_are_moved_as_in_relative_motion(objective, monkeypatch, share
     (_, target, origin), (_, window, _, scale) = seen[0], taught[0]
     strength = scale[:, :, 0]
     assert bool((strength < 1).all()) == (share * weaker == 1)
-    moved = torch.allclose(target.value - origin.value, strength * (given.target - given.origin), atol=1e-6)
+    wanted = window.target - given.origin
+    moved = torch.allclose(target.value - origin.value, wanted, atol=1e-6)
     assert moved == bool(share)
-    assert torch.allclose(window.target - given.origin, strength * (given.target - given.origin), atol=1e-6)
+    as_they_did = torch.allclose(wanted, strength * (given.target - given.origin), atol=1e-6)
+    assert as_they_did != bool(share * faces)
 
 
 def _corner(whole: torch.Tensor, part: torch.Tensor) -> tuple[int, int]:
