@@ -72,6 +72,38 @@ def choice_loss(
     return -((right * log_mask).sum(1, keepdim=True) * weight).sum() / weight.sum()
 
 
+def following_losses(
+    motions: Tensor, log_mask: Tensor, places: Tensor, origin: Tensor, scale: Tensor, weight: Tensor
+) -> dict[str, Tensor]:
+    """How far from the source's keypoints the deformation leads at the driving frame's, and the choice there.
+
+    Of the corners of a mouth that opens the flow says nothing in half of the pairs, for the source hides what is
+    around them; the landmarks do. All that lies outside the maps is passed over.
+
+    Args:
+        motions, log_mask: as for `choice_loss`.
+        places: BxPx2 keypoints, in [-1, 1] of the maps.
+        origin: BxPx2, the source's.
+        scale: B, of the errors.
+        weight: B.
+    """
+    b, k1, h, w = log_mask.shape
+    maps = torch.cat([motions.permute(0, 1, 4, 2, 3).reshape(b, 2 * k1, h, w), log_mask], dim=1)
+    seen = sample(maps, places[:, :, None])[..., 0].mT
+    motions, log_mask = seen[..., : 2 * k1].unflatten(-1, (k1, 2)), seen[..., 2 * k1 :].log_softmax(-1)
+    weight = weight[:, None] * (places.abs() <= 1).all(-1)
+    scale = scale[:, None, None]
+    wrong = ((motions - origin[:, :, None]).abs().mean(-1) / scale).clamp(max=0.5)
+    right = (-wrong / _DOUBT).softmax(-1)
+    led = (log_mask.exp()[..., None] * motions).sum(2)
+    apart = ((led - origin).abs() / scale).mean(-1)
+    total = weight.sum().clamp(min=1)
+    return {
+        "following": (apart * weight).sum() / total,
+        "choice": -((right * log_mask).sum(-1) * weight).sum() / total,
+    }
+
+
 def jacobian_loss(driving: Keypoints, origin: Keypoints, pairs: Pairs, rng: torch.Generator) -> Tensor:
     """How far the affine motion around each landmark (equation 4) is from the true flow there."""
     b, k = pairs.target.shape[:2]

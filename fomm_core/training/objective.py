@@ -21,7 +21,7 @@ from .expressions import invented
 from .mixed import in_half
 from .strength import turned, weakened
 
-_TRANSFERRED = 0.7  # of the dense motion network's pairs
+_TRANSFERRED = 0.85  # of the dense motion network's pairs
 _WEAKER, _WEAKEST = 0.6, 0.1  # of these, the share that moves less than it does, and the least strength
 LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
 WINDOWS = len(LOOK_AT)
@@ -139,8 +139,14 @@ class Objective:
         window = pairs.windows(corners, side)
         scale = strength.to(weight)[:, None, None, None]
         terms = losses.dense_losses(motion, window, weight, scale)
-        terms["choice"] = losses.choice_loss(
-            motions, log_mask, window.flow, weight * (0.2 + 0.8 * window.known) * window.inside, scale
+        weight = weight * (0.2 + 0.8 * window.known) * window.inside
+        followed = losses.following_losses(
+            motions, log_mask, _within(target.value[:, self.parts], corners, side, features.shape[2:]),
+            origin.value[:, self.parts], strength.to(weight), chosen.to(weight),
+        )  # fmt: skip
+        terms["following"] = followed["following"]
+        terms["choice"] = followed["choice"] + losses.choice_loss(
+            motions, log_mask, window.flow, weight, scale
         )
         return terms
 
@@ -316,6 +322,13 @@ def _around(places: Tensor, size: tuple[int, int], side: int) -> list[tuple[int,
     extent = torch.tensor([size[1], size[0]])
     corners = ((places + 1) / 2 * extent - side / 2).round().long().clamp(min=0)
     return [tuple(corner) for corner in torch.minimum(corners, extent - side).tolist()]
+
+
+def _within(places: Tensor, corners: list[tuple[int, int]], side: int, size: tuple[int, int]) -> Tensor:
+    """Bx...x2 places of maps of `size`, in [-1, 1], as places of the windows with these corners."""
+    extent = places.new_tensor([size[1] - 1, size[0] - 1])
+    corner = places.new_tensor(corners).view(-1, *[1] * (places.dim() - 2), 2)
+    return ((places + 1) / 2 * extent - corner) / (side - 1) * 2 - 1
 
 
 def _place_of(likely: Tensor, rng: torch.Generator) -> Tensor:

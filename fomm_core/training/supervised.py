@@ -44,7 +44,7 @@ class Supervised(Course):
     """
 
     columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "tearing", "choice")
-    columns += ("occlusion", "picture", "adversarial", "feature_matching", "discriminator")
+    columns += ("following", "occlusion", "picture", "adversarial", "feature_matching", "discriminator")
 
     def __init__(self, setting: Setting, model: models.Model | None = None):
         self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}

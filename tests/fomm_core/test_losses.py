@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from fomm_core import models
 from fomm_core.errors import UserError
 from fomm_core.network import DenseMotion, Discriminator
-from fomm_core.network.layers import coordinate_grid
+from fomm_core.network.layers import coordinate_grid, sample
 from fomm_core.training import losses
-from fomm_core.training.data import Pairs
-from fomm_core.training.objective import LOOK_AT, WINDOWS, Objective, _complete
+from fomm_core.training.data import Pairs, windows
+from fomm_core.training.objective import LOOK_AT, WINDOWS, Objective, _complete, _within
 
 coordinates = st.floats(-0.9, 0.9)
 
@@ -69,6 +69,44 @@ def test_a_right_candidate_that_has_no_share_gets_one():
     loss = losses.choice_loss(motions, logits.log_softmax(1), torch.zeros(1, 4, 4, 2), torch.ones(1, 1, 4, 4))
     (gradient,) = torch.autograd.grad(loss, logits)
     assert gradient.sum((0, 2, 3)).tolist() == pytest.approx([1, -1], abs=1e-3)
+
+
+def test_keypoints_are_followed_where_they_are():
+    """One candidate moves as the keypoint does, one stays; at another place it is the other way round."""
+    side, way = 9, torch.tensor([0.1, 0.0])
+    grid = coordinate_grid(side, side, way)
+    motions = torch.stack([grid, grid - way])[None]
+    places = torch.tensor([[[-0.5, 0.2], [0.5, 0.2], [1.5, 0.0]]])  # the last lies outside
+    origin = places - torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.3, 0.3]])
+    left = (grid[..., 0] < 0).float()
+
+    def terms(share: float, scale: float = 1.0, weight: float = 1.0) -> dict[str, float]:
+        """Of the candidate that is right on each side."""
+        mask = torch.stack([left * share + (1 - left) * (1 - share), (1 - left) * share + left * (1 - share)])
+        answer = losses.following_losses(
+            motions, mask.log()[None], places, origin, torch.tensor([scale]), torch.tensor([weight])
+        )
+        return {name: value.item() for name, value in answer.items()}
+
+    assert terms(1 - 1e-7) == {"following": pytest.approx(0, abs=1e-5), "choice": pytest.approx(0, abs=0.05)}
+    assert terms(0.5)["following"] == pytest.approx(0.025)  # half of 0.1, in one of two coordinates
+    assert terms(0.5, 0.5)["following"] == pytest.approx(0.05)
+    assert terms(0.1)["choice"] > terms(0.5)["choice"] > terms(0.9)["choice"]
+    assert terms(0.5, weight=0.0) == {"following": 0, "choice": 0}
+
+
+@given(x=coordinates, y=coordinates, corner=st.tuples(st.integers(0, 6), st.integers(0, 3)))
+def test_a_place_of_the_map_is_that_place_of_the_window(x, y, corner):
+    side, size = 5, (8, 11)
+    maps = coordinate_grid(*size, torch.zeros(1)).permute(2, 0, 1)[None]
+    place = torch.tensor([[[x, y]]])
+    within = _within(place, [corner], side, size)
+    if within.abs().max() <= 1:
+        found = sample(windows(maps, [corner], side), within[:, :, None])[0, :, 0, 0]
+        assert found.tolist() == pytest.approx([x, y], abs=1e-5)
+    else:
+        pixel = (place[0, 0] + 1) / 2 * torch.tensor([10, 7]) - torch.tensor(corner)
+        assert pixel.min() < 1e-5 or pixel.max() > side - 1 - 1e-5
 
 
 def objective_model() -> models.Model:
