@@ -23,7 +23,8 @@ def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
     """The pairs with every visible place moved by B `strength`, in (0, 1], of its way from the source.
 
     Landmarks, flow, `visible` and `face` are those of the weaker motion; the driving picture stays, for there is
-    none of it. What cannot be told is not `inside`: what the source hides, and where several surfaces meet.
+    none of it. Hidden is what the source hides of the sitter, such as a mouth's inside, where nothing that it shows
+    comes before it. What cannot be told is not `inside`: where several surfaces meet, or none arrives.
     """
     weaker = strength < 1
     if not weaker.any():
@@ -35,16 +36,17 @@ def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
     known = pairs.known * pairs.inside
     sitter, told = _arrived(way, known * pairs.face, places)
     wall, told_of_wall = _arrived(way, known * (1 - pairs.face), places)
-    face = told[:, :1] > _DENSE
-    bare = told[:, :1] < _EMPTY
-    clear = torch.where(face, told[:, 1:] < _ALIKE, bare & (told_of_wall[:, :1] > _DENSE))
-    flow = grid + (s * torch.where(face, sitter, wall)).permute(0, 2, 3, 1)
+    inner, told_of_inner = _arrived(way, (1 - pairs.known) * pairs.inside * pairs.face, places)
+    face, bare = told[:, :1] > _DENSE, told[:, :1] < _EMPTY
+    behind = bare & (told_of_wall[:, :1] > _DENSE)
+    opened = bare & (told_of_wall[:, :1] < _EMPTY) & (told_of_inner[:, :1] > _DENSE)
+    way = torch.where(face, sitter, torch.where(opened, inner, wall))
     changed = {
         "target": torch.lerp(pairs.origin, pairs.target, s[..., 0]),
-        "flow": flow,
-        "visible": torch.ones_like(pairs.visible),
-        "face": face.float(),
-        "inside": clear.float(),
+        "flow": grid + (s * way).permute(0, 2, 3, 1),
+        "visible": (~opened).float(),
+        "face": (face | opened).float(),
+        "inside": (face & (told[:, 1:] < _ALIKE) | behind | opened).float(),
     }
     for name, value in changed.items():
         chosen = weaker.view(-1, *[1] * (value.dim() - 1)).to(value.device)

@@ -65,21 +65,26 @@ def test_what_moves_as_it_does_stays_as_it_is():
     assert not torch.equal(one.flow[1], both.flow[1])
 
 
-def test_lips_that_open_meet_again_and_what_was_between_them_is_not_told():
-    """A mouth that is open by 0.4: at a quarter of that, its upper and lower lip have come near to its middle."""
+def test_lips_that_open_less_hide_more_of_what_is_between_them():
+    """A mouth that is open by 0.4; at six tenths of that its lips are nearer, and its inside still is hidden."""
     above, below = GRID[..., 1] < -0.2, GRID[..., 1] > 0.2
     way = torch.where(above, 0.2, torch.where(below, -0.2, 0.0))
     flow = GRID + torch.stack([torch.zeros_like(way), way], dim=-1)
     visible = (above | below).float()[None, None]
     pair = pairs_of(flow, PLACES, PLACES, visible=visible)
-    weaker = weakened(pair, torch.tensor([0.25]))
+    weaker = weakened(pair, torch.tensor([0.6]))
     column = SIDE // 2
     at = GRID[:, column, 1]
-    told = weaker.inside[0, 0, :, column].bool()
-    assert not told[at.abs() < 0.05 - CELL].any()
-    assert told[(at.abs() > 0.05 + CELL) & (at.abs() < 0.8)].all()
-    moved = (weaker.flow[0, :, column, 1] - at)[told & (at.abs() < 0.8)]
-    assert torch.allclose(moved.abs(), torch.full_like(moved, 0.05), atol=1e-5)
+    between, lips = at.abs() < 0.12 - CELL, (at.abs() > 0.12 + CELL) & (at.abs() < 0.7)
+    assert between.sum() == 2
+    assert weaker.inside[0, 0, :, column][between | lips].all()
+    assert not weaker.visible[0, 0, :, column][between].any()
+    assert weaker.visible[0, 0, :, column][lips].all()
+    moved = (weaker.flow[0, :, column, 1] - at)[lips]
+    assert torch.allclose(moved.abs(), torch.full_like(moved, 0.12), atol=1e-5)
+    # A mouth that stays shut has nothing hidden.
+    shut = pairs_of(GRID.clone(), PLACES, PLACES)
+    assert weakened(shut, torch.tensor([0.6])).visible.all()
 
 
 def test_a_sitter_hides_the_wall_that_it_comes_before():
