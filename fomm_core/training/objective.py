@@ -23,12 +23,12 @@ from .strength import turned, weakened
 
 _TRANSFERRED = 0.85  # of the dense motion network's pairs
 _WEAKER, _WEAKEST = 0.6, 0.1  # of these, the share that moves less than it does, and the least strength
-LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
-WINDOWS = len(LOOK_AT)
-_INVENTED_FACES = 0.6  # of the pairs that are moved as relative motion moves them
+_INVENTED_FACES = 0.6  # of these
 # Half of these have Jacobians that turn by any share of the truth, and all have some noise, up to this much at full
 # strength: of a face that speaks, the detector's tell little.
 _UNTURNED, _NOISE = 0.5, 0.15
+LOOK_AT = ("face", "face", "hidden", "anywhere")  # what the windows lie around that are kept of a pair
+WINDOWS = len(LOOK_AT)
 _INVENTED = 2.0  # times as much again counts what the source hides
 _WALL = 0.2  # how often a window lies at what is hidden behind a sitter, against what is hidden of a sitter
 _BORDER = 4  # of a window, in places of the generator's features: what it paints there does not count
