@@ -16,7 +16,7 @@ from ..network.layers import coordinate_grid
 from .data import Pairs
 
 _DENSE, _EMPTY = 0.3, 0.02  # pieces of surface that arrive at a place, of one that nothing stretches
-_ALIKE = 0.015  # what the ways of these may differ by, in grid units: beyond, they are several surfaces
+_ALIKE = 0.5  # places, that the ways of these may differ by: beyond, they are several surfaces
 
 
 def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
@@ -37,6 +37,7 @@ def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
     sitter, told = _arrived(way, known * pairs.face, places)
     wall, told_of_wall = _arrived(way, known * (1 - pairs.face), places)
     inner, told_of_inner = _arrived(way, (1 - pairs.known) * pairs.inside * pairs.face, places)
+    alike = _ALIKE * 2 / (pairs.flow.shape[2] - 1)
     face, bare = told[:, :1] > _DENSE, told[:, :1] < _EMPTY
     behind = bare & (told_of_wall[:, :1] > _DENSE)
     opened = bare & (told_of_wall[:, :1] < _EMPTY) & (told_of_inner[:, :1] > _DENSE)
@@ -46,7 +47,7 @@ def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
         "flow": grid + (s * way).permute(0, 2, 3, 1),
         "visible": (~opened).float(),
         "face": (face | opened).float(),
-        "inside": (face & (told[:, 1:] < _ALIKE) | behind | opened).float(),
+        "inside": (face & (told[:, 1:] < alike) | behind | opened).float(),
     }
     for name, value in changed.items():
         chosen = weaker.view(-1, *[1] * (value.dim() - 1)).to(value.device)
