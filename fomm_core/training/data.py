@@ -100,9 +100,8 @@ class Affine:
         shift = (other.matrix @ self.shift[..., None])[..., 0] + other.shift
         return Affine(other.matrix @ self.matrix, shift, self.mirrored)
 
-    def places(self, height: int, width: int) -> Tensor:
-        """BxHxWx2: where in the old picture each pixel of the new one looks."""
-        grid = coordinate_grid(height, width, self.matrix)
+    def places(self, grid: Tensor) -> Tensor:
+        """BxHxWx2: where in the old picture each place of the HxWx2 `grid` over the new one looks."""
         return torch.einsum("bij,hwj->bhwi", self.matrix, grid) + self.shift[:, None, None]
 
     def back(self, points: Tensor) -> Tensor:
@@ -220,6 +219,7 @@ class Clips:
             return torch.stack(rows).float()
 
         pictures = "small" if small else "images"
+        size = picks[0][0]["images"].shape[-1]
         pairs = Pairs(
             source=stacked(pictures, 2) / 255,
             driving=stacked(pictures, 1) / 255,
@@ -230,15 +230,17 @@ class Clips:
             face=stacked("face", 1)[:, None],
             inside=torch.ones(()),
         )
+        # "small" is stored at twice the networks' resolution, for the affine maps.
+        pixels = _taken(pairs.flow.shape[1], size) if small else coordinate_grid(size, size, pairs.flow)
         if affine is None:
-            if small:  # "small" is stored at twice the networks' resolution, for the affine maps
-                grid = coordinate_grid(*pairs.flow.shape[1:3], pairs.flow).expand_as(pairs.flow)
+            if small:
+                grid = pixels.expand_as(pairs.flow)
                 pairs.source, pairs.driving = sample(pairs.source, grid), sample(pairs.driving, grid)
             pairs.inside = torch.ones_like(pairs.visible)
             return pairs
         if nearness is None:
-            return mapped(pairs, affine, affine, self.mirror, small)
-        pairs = mapped(pairs, affine, affine.then(approaching(pairs, nearness)), self.mirror, small)
+            return mapped(pairs, affine, affine, self.mirror, pixels)
+        pairs = mapped(pairs, affine, affine.then(approaching(pairs, nearness)), self.mirror, pixels)
         pairs.inside *= torch.maximum(pairs.face, (nearness == 0).float()[:, None, None, None])
         return pairs
 
@@ -263,13 +265,22 @@ def approaching(pairs: Pairs, nearness: Tensor) -> Affine:
     return Affine(matrix, shift * nearness[:, None], torch.zeros(len(start), dtype=torch.bool))
 
 
-def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], small: bool) -> Pairs:
+def _taken(side: int, size: int) -> Tensor:
+    """side x side x 2: where in a picture of `size` the pixels are that the networks look at.
+
+    `AntiAliasedDown` takes every size/side-th from the first on, which are not the places of a grid that reaches
+    from border to border: pictures sampled there would teach keypoints that lie 1.5 pixels of 256 beside the truth.
+    """
+    grid = coordinate_grid(side, side, torch.ones(()))
+    return (grid + 1) * (side - 1) / side * size / (size - 1) - 1
+
+
+def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixels: Tensor) -> Pairs:
     """The pairs as they are when the sources are mapped by `affine` and the driving frames by `driven`.
 
-    Both mirror the same pairs.
+    Both mirror the same pairs. The pictures' new pixels are those at the HxWx2 places `pixels`.
     """
-    h, w = pairs.flow.shape[1:3]
-    places = driven.places(h, w)
+    places = driven.places(coordinate_grid(*pairs.flow.shape[1:3], pairs.flow))
     inside = (places.abs() <= 1).all(-1)[:, None].float()
 
     def landmarks(points: Tensor, by: Affine) -> Tensor:
@@ -277,8 +288,7 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], smal
         return torch.where(by.mirrored[:, None, None], points[:, mirror], points)
 
     def picture(image: Tensor, by: Affine) -> Tensor:
-        pixels = by.places(h, w) if small else by.places(*image.shape[2:])
-        return F.grid_sample(image, pixels, padding_mode="reflection", align_corners=True)
+        return F.grid_sample(image, by.places(pixels), padding_mode="reflection", align_corners=True)
 
     flow = F.grid_sample(
         pairs.flow.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=True

@@ -129,7 +129,7 @@ def objective_model() -> models.Model:
 def objective() -> Objective:
     settings = models.read_config("starter")["train_params"] | {"bfloat16": False}
     discriminator = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2)
-    made = Objective(objective_model(), discriminator, settings, [[0]], torch.device("cpu"))
+    made = Objective(objective_model(), discriminator, settings, [[0]], [0, 1], torch.device("cpu"))
     made.motion.eval()
     return made
 
@@ -244,7 +244,12 @@ def test_the_discriminator_judges_what_is_painted(objective, monkeypatch, sn):
     judge = Discriminator([1], block_expansion=4, max_features=8, num_blocks=2, sn=sn)
     config = models.read_config("starter")
     made = Objective(
-        objective_model(), judge, config["train_params"] | {"bfloat16": False}, [[0]], torch.device("cpu")
+        objective_model(),
+        judge,
+        config["train_params"] | {"bfloat16": False},
+        [[0]],
+        [0],
+        torch.device("cpu"),
     )
     seen = made.close_ups(pairs(3, 128, 32), torch.Generator().manual_seed(0))
     assert set(made.close_up_terms(seen, 0.0)) == {"picture"}
@@ -269,6 +274,7 @@ def test_a_discriminator_that_sees_keypoints_is_refused():
             judge,
             models.read_config("starter")["train_params"],
             [[0]],
+            [0],
             torch.device("cpu"),
         )
 

@@ -261,6 +261,28 @@ def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data, near
         assert (there - pairs.origin).abs().amax(-1)[~hidden].max() < (0.05 if nearness else 0.02)
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+def test_small_pictures_are_those_that_the_networks_look_at(data, mapped):
+    """Sampled at places of their own, they teach keypoints that lie beside the truth, by a third of a place."""
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    picks = [(clip, 1, 0) for clip in clips.clips]
+    affine = Affine.random(len(picks), torch.Generator().manual_seed(4)) if mapped else None
+    whole, small = (clips.pairs(picks, affine, small=small) for small in (False, True))
+    down = models.build(config()).kp_detector.down
+    for picture, found in ((whole.source, small.source), (whole.driving, small.driving)):
+        wanted = down(picture)[..., 2:-2, 2:-2]
+        found = found[..., 2:-2, 2:-2]
+        wrong = (found - wanted).square().mean().sqrt()
+        for axis in (2, 3):  # a shift would be told by its likeness to the slope
+            slope = wanted.diff(dim=axis)
+            shift = (found - wanted).narrow(axis, 0, slope.shape[axis]).mul(
+                slope
+            ).sum() / slope.square().sum()
+            assert abs(shift) < 0.08
+        assert wrong < 0.25 * wanted.std()
+
+
 def test_a_driving_frame_comes_as_near_to_the_source_as_is_asked(data):
     clips = Clips(data / "train", 4)
     clips.grow()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fomm_core import cli, models
 from fomm_core.errors import UserError
 from fomm_core.registry import config_names
-from fomm_core.training import trainer
+from fomm_core.training import settings, trainer
 from fomm_core.training.settings import decided_precision, training_settings
 from fomm_core.training.trainer import train
 
@@ -139,12 +139,16 @@ def test_arguments_that_cannot_be_met(tmp_path, options, words):
     fails(tmp_path, "starter", words, **options)
 
 
-def test_precision_is_decided_by_device_or_configuration():
+def test_precision_is_decided_by_device_and_configuration(monkeypatch):
     cpu = torch.device("cpu")
+    monkeypatch.setattr(settings, "precisions", lambda device: ["bf16", "fp32"])
     assert decided_precision(CONFIGS["vox-adv-256"], "auto", cpu) == "fp32"
     assert decided_precision(CONFIGS["vox-adv-256"], "fp16", cpu) == "fp16"
     assert decided_precision(CONFIGS["starter"], "auto", cpu) == "bf16"
     assert decided_precision(CONFIGS["starter"], "fp32", cpu) == "fp32"
+    monkeypatch.setattr(settings, "precisions", lambda device: ["fp32"])  # a processor that imitates bf16
+    assert decided_precision(CONFIGS["starter"], "auto", cpu) == "fp32"
+    assert decided_precision(CONFIGS["starter"], "bf16", cpu) == "bf16"
 
 
 def test_the_command_passes_its_options_on(monkeypatch, tmp_path):
