@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -24,6 +24,7 @@ BATCH = {"cuda": 16, "mps": 4, "cpu": 1}
 # Sources that are kept, with all that was worked out for them: the next clip for a painting begins sooner.
 KNOWN = 4
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -117,11 +118,23 @@ class Animator:
         """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32."""
         return tuple(np.concatenate(parts) for parts in zip(*self.detections(images), strict=True))
 
-    def detections(self, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The same for (S,S,3) images that come one after the other, batch by batch, in order."""
+    def detections(
+        self, images: Iterable[Item], seen: Callable[[Item], np.ndarray] = np.asarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The same for images that come one after the other, batch by batch, in order.
+
+        Args:
+            images: anything of which `seen`, which is called from several threads, makes an (S,S,3) image.
+        """
+        # On the CPU the lanes do that, too: a thread besides them waits for a core at each turn, ten times as long.
+        # For a GPU's batches it is done at once, for they would hold dozens of whole frames.
+        if self.device.type != "cpu":
+            images, seen = map(seen, images), np.asarray
         images = iter(images)
         batches = iter(lambda: list(islice(images, self.batch_size)), [])
-        yield from self._in_batches(((np.stack(batch),) for batch in batches), self._detect)
+        yield from self._in_batches(
+            ((batch,) for batch in batches), lambda batch: self._detect(np.stack([*map(seen, batch)]))
+        )
 
     def set_source(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make the (S,S,3) uint8 `image` the source; returns its keypoints (K,2) and Jacobians (K,2,2)."""
@@ -170,8 +183,8 @@ class Animator:
         if self._set is None:
             raise RuntimeError(f"{method}() before set_source()")
 
-    def _batches(self, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """The arrays, equally long, cut into batches."""
+    def _batches(self, *arrays: Sequence) -> Iterator[tuple[Sequence, ...]]:
+        """The arrays or lists, equally long, cut into batches."""
         start = 0
         while start < len(arrays[0]):
             stop = start + self.batch_size  # which may change meanwhile
@@ -179,13 +192,13 @@ class Animator:
             start = stop
 
     def _in_batches(
-        self, batches: Iterable[tuple[np.ndarray, ...]], run: Callable[..., Result]
+        self, batches: Iterable[tuple[Sequence, ...]], run: Callable[..., Result]
     ) -> Iterator[Result]:
         """`run` of each batch; where memory runs out, of as many smaller ones as it takes."""
         for results in lanes.in_order(lambda batch: self._run(batch, run), batches, self._ahead):
             yield from results
 
-    def _run(self, batch: tuple[np.ndarray, ...], run: Callable[..., Result]) -> list[Result]:
+    def _run(self, batch: tuple[Sequence, ...], run: Callable[..., Result]) -> list[Result]:
         try:
             return [run(*batch)]
         except (RuntimeError, MemoryError) as error:

@@ -165,8 +165,8 @@ def _detected(
         warnings.append(sentence)
         control.warn(sentence)
 
-    def pictures(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """What the model sees of each: one fixed crop for the clip, so that the head's motion stays motion."""
+    def taken(frames: Iterator[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Each, and where its thumbnail goes. One fixed crop for the clip: the head's motion stays motion."""
         nonlocal region, probes
         for frame in frames:
             control.check()
@@ -176,13 +176,19 @@ def _detected(
             if region is None:
                 probes = looks.found()
                 region = faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
-            picture = regions.crop(frame, region)
-            picture = resized(picture, animator.frame_size, antialias=region_text != "full")
-            thumbnails.extend(_thumbnail(picture).tobytes())
-            yield picture
+            thumbnails.extend(bytes(THUMBNAIL**2))
+            yield len(thumbnails), frame
+
+    def seen(numbered: tuple[int, np.ndarray]) -> np.ndarray:
+        """What the model sees of a frame."""
+        end, frame = numbered
+        picture = regions.crop(frame, region)
+        picture = resized(picture, animator.frame_size, antialias=region_text != "full")
+        thumbnails[end - THUMBNAIL**2 : end] = _thumbnail(picture).tobytes()
+        return picture
 
     with contextlib.closing(iter(reader)) as frames:
-        for value, jacobian in animator.detections(pictures(frames)):
+        for value, jacobian in animator.detections(taken(frames), seen):
             values.extend(value.tobytes())
             jacobians.extend(jacobian.tobytes())
             control.progress("motion", len(values) // value[0].nbytes, reader.estimate, began)

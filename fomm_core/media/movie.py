@@ -20,7 +20,7 @@ from .video import has_sound
 _ENCODING = {
     ".mp4": (
         "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2",  # H.264 wants even sides
-        "-c:v", "libx264", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+        "-c:v", "libx264", "-preset", "veryfast", "-crf", "14", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
     ),
     # A palette for each frame: one for all would keep every frame in memory until the last has come. And browsers
     # show what is meant to be faster than 50 frames per second at a crawl.
