@@ -66,4 +66,5 @@ def _is_wanted() -> bool:
 def _chosen(scene: bpy.types.Scene) -> tuple:
     settings = scene.vangogh
     painting = settings.painting.name if settings.painting else ""
-    return scene.name, painting, *(getattr(settings, name) for name in _WATCHED)
+    # What was chosen before *Set Up* is prepared after it.
+    return scene.name, painting, _is_wanted(), *(getattr(settings, name) for name in _WATCHED)

@@ -68,7 +68,7 @@ class Objective:
         discriminator: judges its pictures.
         settings: `train_params` of the configuration.
         parts: the landmarks of the eyes, and those of the mouth: they matter most.
-        expressive: these, and all others that move besides the head.
+        facial: these, and the others of brows, nose and chin, which no pose of the head hides either.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Objective:
         discriminator: Discriminator,
         settings: dict,
         parts: list[list[int]],
-        expressive: list[int],
+        facial: list[int],
         device: torch.device,
     ):
         self.generator, self.detector = model.generator, model.kp_detector
@@ -95,7 +95,7 @@ class Objective:
         spectral = any(name.endswith("weight_orig") for name, _ in discriminator.named_parameters())
         self._one_at_a_time = threading.Lock() if spectral else nullcontext()
         self.kinds, self.parts = parts, [index for kind in parts for index in kind]
-        self.expressive = expressive
+        self.facial = facial
         for network in (self.generator, self.detector, discriminator):
             network.to(device, memory_format=torch.channels_last)
         if settings["bfloat16"]:
@@ -123,7 +123,7 @@ class Objective:
         origin, target = self._looked_at(source, driving, rng)
         chosen, strength = _strengths(len(source), rng)
         lot = torch.rand(len(source), generator=rng)
-        pairs = weakened(invented(pairs, self.expressive, chosen & (lot < _INVENTED_FACES), rng), strength)
+        pairs = weakened(invented(pairs, self.facial, chosen & (lot < _INVENTED_FACES), rng), strength)
         target = _transferred(pairs, origin, target, chosen, strength, rng)
         motions, features = self.dense.candidates(source.contiguous(), target, origin)
         side = min(self.settings["motion"]["window"], *features.shape[2:])
@@ -144,8 +144,8 @@ class Objective:
         terms = losses.dense_losses(motion, window, weight, scale)
         weight = weight * (0.2 + 0.8 * window.known) * window.inside
         followed = losses.following_losses(
-            motions, log_mask, _within(target.value[:, self.expressive], corners, side, features.shape[2:]),
-            origin.value[:, self.expressive], strength.to(weight), chosen.to(weight),
+            motions, log_mask, _within(target.value[:, self.facial], corners, side, features.shape[2:]),
+            origin.value[:, self.facial], strength.to(weight), chosen.to(weight),
         )  # fmt: skip
         terms["following"] = followed["following"]
         terms["choice"] = followed["choice"] + losses.choice_loss(

@@ -76,9 +76,11 @@ class Supervised(Course):
             [i for i, word in enumerate(first) if word in words] for words in (("eye",), ("mouth", "lip"))
         ]
         parts = [kind for kind in kinds if kind]
-        expressive = [i for i, word in enumerate(first) if word in ("eye", "brow", "mouth", "lip", "chin")]
+        facial = [
+            i for i, word in enumerate(first) if word in ("eye", "brow", "nose", "mouth", "lip", "chin")
+        ]
         discriminator = build_discriminator(config)
-        self.objective = Objective(self.model, discriminator, self.settings, parts, expressive, self.device)
+        self.objective = Objective(self.model, discriminator, self.settings, parts, facial, self.device)
         self._teach = {
             "landmarks": self.objective.landmark_terms,
             "motion": self.objective.motion_terms,

@@ -49,6 +49,20 @@ def test_a_chosen_video_is_prepared_once(addon, settings, window):
     assert len(prepared(chosen)) == 2
 
 
+def test_what_was_chosen_before_set_up_is_prepared_after_it(addon, settings, monkeypatch):
+    ready = False
+    monkeypatch.setattr(module(addon, "expectation"), "_is_wanted", lambda: ready)
+    addon.session.tick()
+    chosen = settings()
+    tick_for(addon, 1.5)
+    assert prepared(chosen) == []
+    assert addon.session.current().client is None
+    ready = True
+    tick_until(addon, lambda: prepared(chosen))
+    tick_for(addon, 1.5)
+    assert len(prepared(chosen)) == 1
+
+
 def test_a_painting_without_a_file_of_its_own_is_left_for_the_job(addon, settings, window, tmp_path):
     addon.session.tick()
     chosen = settings()
