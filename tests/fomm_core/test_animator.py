@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -119,6 +120,35 @@ def test_the_batch_size_does_not_matter(size, animator, motion):
     assert len(next(animator.animate(*motion)).image) == min(size, N)
     for a, b in zip(one, everything(animator, motion), strict=True):
         assert np.abs(a.astype(float) - b).max() <= (1 if a.dtype == np.uint8 else 1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_is_detected_may_be_made_on_the_way(animator, picture, monkeypatch, batch_size, device):
+    """In the lanes, just before the network looks at it; not for a GPU, whose batches would hold whole frames."""
+    animator.batch_size = batch_size
+    where, made = [], []
+
+    def seen(frame):
+        where.append(threading.current_thread() is threading.main_thread())
+        made.append(frame)
+        return resized(frame, 64, antialias=False)
+
+    frames = [picture(90, 70, i / 20) for i in range(N)]
+    wanted = animator.detect(np.stack([resized(frame, 64, antialias=False) for frame in frames]))
+    monkeypatch.setattr(animator, "_sent", lambda array: torch.from_numpy(np.ascontiguousarray(array)))
+    monkeypatch.setattr(animator, "device", torch.device(device))
+    monkeypatch.setattr(animator, "_fetched", lambda *tensors: tuple(tensor.numpy() for tensor in tensors))
+    found = [np.concatenate(parts) for parts in zip(*animator.detections(frames, seen), strict=True)]
+    for one, other in zip(wanted, found, strict=True):
+        assert np.abs(one - other).max() < 1e-5
+    assert len(made) == N
+    assert set(where) == {device == "cuda"}
+
+
+def test_a_picture_that_cannot_be_made_is_told(animator, picture):
+    with pytest.raises(ZeroDivisionError):
+        list(animator.detections([picture(64, 64)] * 3, lambda frame: 1 // 0))
 
 
 def test_detection_goes_in_batches_too(animator, picture):
