@@ -126,8 +126,8 @@ class Animator:
         Args:
             images: anything of which `seen`, which is called from several threads, makes an (S,S,3) image.
         """
-        # On the CPU the lanes do that, too: a thread besides them waits for a core at each turn, ten times as long.
-        # For a GPU's batches it is done at once, for they would hold dozens of whole frames.
+        # On the CPU the lanes do that, too: a thread besides them waits for a core again and again. For a GPU's
+        # batches it is done at once, for they would hold dozens of whole frames.
         if self.device.type != "cpu":
             images, seen = map(seen, images), np.asarray
         images = iter(images)
