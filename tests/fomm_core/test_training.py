@@ -414,6 +414,13 @@ def test_rendered_clips_have_no_epochs(data, tmp_path):
         train(config(), data, tmp_path / "out", epochs=2, device="cpu")
 
 
+def test_which_landmarks_matter_is_told_by_their_names(tmp_path):
+    data = write_clips(tmp_path / "data", 1, ["eye_l", "jaw_l", "lip_upper", "nose_tip"])
+    objective = Supervised(Setting(config(), data, tmp_path, torch.device("cpu"))).objective
+    assert objective.kinds == [[0], [2]], "eyes, and mouth"
+    assert objective.facial == [0, 2, 3], "and the others that no pose hides"
+
+
 def test_the_batch_is_divided_among_threads_and_processes(data, tmp_path):
     setting = Setting(config(), data, tmp_path, torch.device("cpu"), workers=2, world=2)
     course = Supervised(setting)
