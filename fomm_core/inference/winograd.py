@@ -26,6 +26,7 @@ OUT = 4  # pixels of the result that a tile gives, in each direction
 MIN_TILES, MIN_FEATURES, MIN_FEATURES_HALF = 64, 64, 128
 # Transformed input that is worked on at once: what stays in the processor's cache, in numbers.
 STRIP = 600_000
+VECTOR = 16  # numbers that the widest processors multiply at once
 
 
 class Scheme(NamedTuple):
@@ -96,14 +97,17 @@ class Winograd:
         self._step, self._relu, self._dtype = chosen.step, relu, dtype
         self._tile = chosen.input.shape[1]
         self._places = chosen.input.shape[0] ** 2
-        self._outputs, inputs = weight.shape[:2]
+        self._outputs = len(weight)
+        # In groups oneDNN multiplies whole vectors of features fast, and others five times as slowly.
+        self._spare = -weight.shape[1] % VECTOR
+        weight = F.pad(weight, (0, 0, 0, 0, 0, self._spare))
         self._into = torch.kron(chosen.input, chosen.input).float()
         self._back = torch.kron(chosen.output, chosen.output).float()
         self._bias = bias
         # As one product: the same as a sum over both of the kernel's axes takes seven times as long.
         weight = torch.kron(chosen.weight, chosen.weight) @ weight.double().view(-1, 9).T
         self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-            weight.to(dtype).view(-1, inputs, 1, 1),
+            weight.to(dtype).view(len(weight) * self._outputs, -1, 1, 1),
             *([0, 0], [1, 1], [1, 1], self._places),
             list(next(self._transformed(like)).shape),
         )
@@ -134,10 +138,11 @@ class Winograd:
 
     def _transformed(self, x: Tensor) -> Iterator[Tensor]:
         """The tiles in places, some rows of tiles at a time: Bx(P*I)xyxX, channels_last."""
-        b, inputs, h, w = x.shape
+        b, _, h, w = x.shape
         rows, columns = -(-h // self._step), -(-w // self._step)
         below, right = ((n - 1) * self._step + self._tile - 1 - side for n, side in ((rows, h), (columns, w)))
-        x = F.pad(x, (1, right, 1, below)).permute(0, 2, 3, 1)
+        x = F.pad(x, (1, right, 1, below, 0, self._spare)).permute(0, 2, 3, 1)
+        inputs = x.shape[-1]
         tiles = x.unfold(1, self._tile, self._step).unfold(2, self._tile, self._step)
         strip = max(1, STRIP // (b * columns * self._places * inputs))
         for some in tiles.split(strip, dim=1):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -230,6 +231,20 @@ def test_precisions():
         choose(CPU, "fp16")
     assert caught.value.kind == "device"
     assert "auto, " in caught.value.hint
+
+
+@pytest.mark.skipif(not choose(CPU).prepacked, reason="this PyTorch has no oneDNN convolutions")
+@pytest.mark.parametrize("doubled", [False, True])
+@pytest.mark.parametrize("inputs", [64, 100])
+def test_any_number_of_features_may_go_in_tiles(inputs, doubled):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(64, inputs, 3, 3, dtype=torch.float64), torch.randn(64)
+    x = torch.randn(2, inputs, 32, 36).contiguous(memory_format=torch.channels_last)
+    chosen = winograd.DOUBLED if doubled else winograd.SAME
+    found = winograd.Winograd(chosen, weight, bias, False, torch.float32, x)(x)
+    seen = F.interpolate(x, scale_factor=2) if doubled else x
+    expected = F.conv2d(seen.double(), weight, bias.double(), padding=1)
+    assert (found - expected).abs().max() < 3e-5 * expected.abs().max()
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this processor does not compute in bf16")
