@@ -98,7 +98,7 @@ class Winograd:
         self._tile = chosen.input.shape[1]
         self._places = chosen.input.shape[0] ** 2
         self._outputs = len(weight)
-        # In groups oneDNN multiplies whole vectors of features fast, and others five times as slowly.
+        # In groups oneDNN is fast with whole vectors of features, and several times as slow with any other number.
         self._spare = -weight.shape[1] % VECTOR
         weight = F.pad(weight, (0, 0, 0, 0, 0, self._spare))
         self._into = torch.kron(chosen.input, chosen.input).float()
