@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -23,11 +23,14 @@ def measure_network(settings: Settings) -> tuple[list[Measure], dict]:
     ahead = lanes.count() if device.type == "cpu" else 0
     loop = baseline.PublishedLoop(model, device) if settings.baseline else None
 
-    with torch.inference_mode():
-        source, origin = fast.encode(images[:1]), fast.detect(images[:1])
-        motion = fast.motion(source, origin, origin)
+    def in_lanes(stage: Callable, items: Iterable[torch.Tensor]) -> list:
+        """`stage` of each, in the lanes as in a job: oneDNN lays weights out for as many threads as it finds."""
+        return list(lanes.in_order(torch.inference_mode()(stage), items, ahead))
 
-        @torch.inference_mode()
+    with torch.inference_mode():
+        ((source, origin),) = in_lanes(lambda image: (fast.encode(image), fast.detect(image)), [images[:1]])
+        (motion,) = in_lanes(lambda image: fast.motion(source, origin, origin), [images[:1]])
+
         def whole(images: torch.Tensor) -> torch.Tensor:
             n = len(images)
             origins = type(origin)(*(part.expand(n, *part.shape[1:]) for part in origin))
@@ -37,10 +40,10 @@ def measure_network(settings: Settings) -> tuple[list[Measure], dict]:
             return loop.frame(images[:1], image, origin)["prediction"]
 
         def each(stage: Callable) -> Callable:
-            return lambda: [stage(image) for image in images.split(1)]
+            return lambda: in_lanes(stage, images.split(1))
 
         sides = {
-            "network": lambda: list(lanes.in_order(whole, batches, ahead)),
+            "network": lambda: in_lanes(whole, batches),
             "keypoints": each(fast.detect),
             "dense motion": each(lambda _: fast.motion(source, origin, origin)),
             "decoder": each(lambda _: fast.decode(source, motion)),
@@ -48,8 +51,9 @@ def measure_network(settings: Settings) -> tuple[list[Measure], dict]:
         stages = list(sides)[1:]
         extra = {}
         if loop is not None:
-            extra = _difference(whole, published, images)
-            sides["published"] = each(published)
+            (last,) = in_lanes(whole, [images[-1:]])
+            extra = _difference(last, published(images[-1:]))
+            sides["published"] = lambda: [published(image) for image in images.split(1)]
         times: dict[str, list[float]] = {name: [] for name in ("published", *sides)}
         for side in sides.values():
             side()  # weights are laid out at the first call
@@ -69,9 +73,9 @@ def _seconds(run: Callable, device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _difference(ours: Callable, published: Callable, images: torch.Tensor) -> dict:
-    """How far the two pictures of the last image are from each other, in [0, 1] and in dB."""
-    difference = (ours(images[-1:]) - published(images[-1:])).float()
+def _difference(ours: torch.Tensor, published: torch.Tensor) -> dict:
+    """How far two pictures are from each other, in [0, 1] and in dB."""
+    difference = (ours - published).float()
     decibels = -10 * torch.log10(difference.square().mean().clamp_min(1e-20))
     return {"largest difference": float(difference.abs().max()), "PSNR": float(decibels)}
 

@@ -26,7 +26,6 @@ OUT = 4  # pixels of the result that a tile gives, in each direction
 MIN_TILES, MIN_FEATURES, MIN_FEATURES_HALF = 64, 64, 128
 # Transformed input that is worked on at once: what stays in the processor's cache, in numbers.
 STRIP = 600_000
-VECTOR = 16  # numbers that the widest processors multiply at once
 
 
 class Scheme(NamedTuple):
@@ -97,17 +96,14 @@ class Winograd:
         self._step, self._relu, self._dtype = chosen.step, relu, dtype
         self._tile = chosen.input.shape[1]
         self._places = chosen.input.shape[0] ** 2
-        self._outputs = len(weight)
-        # In groups oneDNN is fast with whole vectors of features, and several times as slow with any other number.
-        self._spare = -weight.shape[1] % VECTOR
-        weight = F.pad(weight, (0, 0, 0, 0, 0, self._spare))
+        self._outputs, inputs = weight.shape[:2]
         self._into = torch.kron(chosen.input, chosen.input).float()
         self._back = torch.kron(chosen.output, chosen.output).float()
         self._bias = bias
         # As one product: the same as a sum over both of the kernel's axes takes seven times as long.
         weight = torch.kron(chosen.weight, chosen.weight) @ weight.double().view(-1, 9).T
         self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-            weight.to(dtype).view(len(weight) * self._outputs, -1, 1, 1),
+            weight.to(dtype).view(-1, inputs, 1, 1),
             *([0, 0], [1, 1], [1, 1], self._places),
             list(next(self._transformed(like)).shape),
         )
@@ -124,7 +120,7 @@ class Winograd:
             tiles = self._multiplied(places)
             place = result[:, :, row : row + tiles.shape[1] * OUT].permute(0, 2, 3, 1)
             row += tiles.shape[1] * OUT
-            if h % OUT or w % OUT:  # the last tiles reach beyond the picture
+            if place.shape[1] < tiles.shape[1] * OUT or w % OUT:  # the last tiles reach beyond the picture
                 tiles = tiles.flatten(3, 4).flatten(1, 2)[:, : place.shape[1], :w]
             else:
                 place = place.unflatten(2, (-1, OUT)).unflatten(1, (-1, OUT))
@@ -138,13 +134,16 @@ class Winograd:
 
     def _transformed(self, x: Tensor) -> Iterator[Tensor]:
         """The tiles in places, some rows of tiles at a time: Bx(P*I)xyxX, channels_last."""
-        b, _, h, w = x.shape
+        b, inputs, h, w = x.shape
         rows, columns = -(-h // self._step), -(-w // self._step)
+        # All strips are as high, with tiles below the picture if need be: for another shape oneDNN may want the
+        # weights laid out in another way, and would lay them out so at every call.
+        strips = -(-rows * columns * b * self._places * inputs // STRIP)
+        strip = -(-rows // min(strips, rows))
+        rows += -rows % strip
         below, right = ((n - 1) * self._step + self._tile - 1 - side for n, side in ((rows, h), (columns, w)))
-        x = F.pad(x, (1, right, 1, below, 0, self._spare)).permute(0, 2, 3, 1)
-        inputs = x.shape[-1]
+        x = F.pad(x, (1, right, 1, below)).permute(0, 2, 3, 1)
         tiles = x.unfold(1, self._tile, self._step).unfold(2, self._tile, self._step)
-        strip = max(1, STRIP // (b * columns * self._places * inputs))
         for some in tiles.split(strip, dim=1):
             flat = some.permute(0, 1, 2, 4, 5, 3).reshape(-1, self._tile**2, inputs)
             places = torch.bmm(self._into.expand(len(flat), -1, -1), flat).to(self._dtype)

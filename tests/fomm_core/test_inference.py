@@ -234,14 +234,28 @@ def test_precisions():
 
 
 @pytest.mark.skipif(not choose(CPU).prepacked, reason="this PyTorch has no oneDNN convolutions")
-@pytest.mark.parametrize("doubled", [False, True])
-@pytest.mark.parametrize("inputs", [64, 100])
-def test_any_number_of_features_may_go_in_tiles(inputs, doubled):
-    torch.manual_seed(0)
-    weight, bias = torch.randn(64, inputs, 3, 3, dtype=torch.float64), torch.randn(64)
-    x = torch.randn(2, inputs, 32, 36).contiguous(memory_format=torch.channels_last)
+@given(
+    doubled=st.booleans(),
+    size=st.tuples(st.integers(5, 40), st.integers(5, 40)),
+    strip=st.integers(1, 60_000),
+    batch=st.integers(1, 2),
+)
+def test_tiles_go_in_strips_that_are_all_as_high(doubled, size, strip, batch):
+    """In another shape oneDNN would lay out the weights anew at every call, which can take forty times as long."""
+    rng = torch.Generator().manual_seed(strip)
+    weight = torch.randn(9, 7, 3, 3, dtype=torch.float64, generator=rng)
+    bias = torch.randn(9, generator=rng)
+    x = torch.randn(batch, 7, *size, generator=rng).contiguous(memory_format=torch.channels_last)
     chosen = winograd.DOUBLED if doubled else winograd.SAME
-    found = winograd.Winograd(chosen, weight, bias, False, torch.float32, x)(x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "STRIP", strip)
+        convolution = winograd.Winograd(chosen, weight, bias, False, torch.float32, x)
+        shapes = [places.shape for places in convolution._transformed(x)]
+        found = convolution(x)
+    assert len(set(shapes)) == 1
+    tiles = -(-size[0] // chosen.step)
+    assert tiles <= len(shapes) * shapes[0][2] < tiles + shapes[0][2], "none lies wholly below the picture"
+    assert shapes[0].numel() <= strip + shapes[0].numel() / shapes[0][2], "a row more than asked for, at most"
     seen = F.interpolate(x, scale_factor=2) if doubled else x
     expected = F.conv2d(seen.double(), weight, bias.double(), padding=1)
     assert (found - expected).abs().max() < 3e-5 * expected.abs().max()
