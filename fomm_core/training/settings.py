@@ -106,7 +106,7 @@ def decided_precision(config: dict, name: str, device: torch.device) -> str:
     """What computes: fp32, bf16 or fp16, where `name` may be auto. Raises `UserError` where it cannot.
 
     On rendered clips auto is bf16 where the configuration wants it and `device` computes well in it: a processor
-    that only imitates it takes ten times as long as in fp32.
+    that only imitates it takes many times as long as in fp32.
     """
     if learns_from_videos(config):
         return chosen_precision(name, device)

@@ -241,7 +241,7 @@ def test_precisions():
     batch=st.integers(1, 2),
 )
 def test_tiles_go_in_strips_that_are_all_as_high(doubled, size, strip, batch):
-    """In another shape oneDNN would lay out the weights anew at every call, which can take forty times as long."""
+    """In another shape oneDNN would lay out the weights anew at every call, which can take far longer."""
     rng = torch.Generator().manual_seed(strip)
     weight = torch.randn(9, 7, 3, 3, dtype=torch.float64, generator=rng)
     bias = torch.randn(9, generator=rng)
