@@ -19,7 +19,10 @@ _WATCHED = (
 
 
 class Expectation:
-    """What is chosen in the sidebar, looked at every tick. What a file or a scene comes with is no choice."""
+    """What is chosen in the sidebar, looked at every tick. What a file or a scene comes with is no choice.
+
+    Pressing *Set Up* is one, for all that was chosen before.
+    """
 
     def __init__(self) -> None:
         self.forget()
@@ -66,5 +69,4 @@ def _is_wanted() -> bool:
 def _chosen(scene: bpy.types.Scene) -> tuple:
     settings = scene.vangogh
     painting = settings.painting.name if settings.painting else ""
-    # What was chosen before *Set Up* is prepared after it.
     return scene.name, painting, _is_wanted(), *(getattr(settings, name) for name in _WATCHED)

@@ -87,6 +87,9 @@ class Direct:
 class Settled:
     """What is made of some weights once it is known how large the inputs are.
 
+    It is for inputs of that size, and for as many threads as the first call has: oneDNN lays weights out by both,
+    and for others may do so anew at every call.
+
     Args:
         given: the weights, kept until then.
     """

@@ -1,4 +1,4 @@
-"""Expressions that no rendered head makes: what a face is made of moved at random, each place on its own.
+"""Expressions that no rendered head makes: the face's features moved at random, each on its own.
 
 A rendered mouth moves as its head's few expressions move it, the lower lip with the chin and both corners alike,
 and what turns a landmark's surroundings tells it as well as the landmark does. A network that has seen nothing
