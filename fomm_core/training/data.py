@@ -45,6 +45,7 @@ class Pairs:
         visible: Bx1xhxw in [0, 1], how much of it the source shows.
         face: Bx1xhxw, 1 where the driving frame shows the sitter.
         inside: Bx1xhxw, 0 where augmentation has moved the driving frame's border into the picture.
+        before: Bx1xhxw in [0, 1], where the source shows the sitter, who stands before the wall there.
     """
 
     source: Tensor
@@ -55,11 +56,31 @@ class Pairs:
     visible: Tensor
     face: Tensor
     inside: Tensor
+    before: Tensor
 
     @property
     def known(self) -> Tensor:
         """Bx1xhxw, 1 where the source shows all of it: elsewhere the flow is one of several surfaces."""
         return (self.visible > 0.99).float()
+
+    def wall_standing(self, where: Tensor) -> Pairs:
+        """The same pairs with a wall behind the sitter that stands still, at the Bx1xhxw places `where`."""
+        grid = coordinate_grid(*self.flow.shape[1:3], self.flow)
+        return replace(
+            self,
+            flow=torch.where(where[:, 0, ..., None], grid, self.flow),
+            visible=torch.where(where, 1 - self.before, self.visible),
+        )
+
+    def replaced(self, chosen: Tensor, by: Pairs) -> Pairs:
+        """The pairs `by` where B `chosen`, these elsewhere."""
+        changed = {}
+        for name, value in vars(by).items():
+            before = getattr(self, name)
+            if value is not before:
+                which = chosen.view(-1, *[1] * (value.dim() - 1)).to(value.device)
+                changed[name] = torch.where(which, value, before)
+        return replace(self, **changed)
 
     def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
         """The same pairs, with flow, visibility, face and inside within a window of their grid each."""
@@ -210,7 +231,8 @@ class Clips:
         """The pairs of these (clip, driving frame, source frame), mapped by `affine`.
 
         Of mapped pairs, `nearness` (B) says how near the driving frame is brought to the source's pose, 1 as near
-        as an affine map brings it. What it shows besides the sitter, which then moves, is not `inside`.
+        as an affine map brings it. What it shows besides the sitter has moved with it then: in whole pictures that
+        is not `inside`. Of small ones the motion networks see the source alone, whose wall stands still.
         """
 
         def stacked(name: str, *index: int) -> Tensor:
@@ -229,6 +251,7 @@ class Clips:
             visible=stacked("visible", 1, 2)[:, None],
             face=stacked("face", 1)[:, None],
             inside=torch.ones(()),
+            before=stacked("face", 2)[:, None],
         )
         # "small" is stored at twice the networks' resolution, for the affine maps.
         pixels = _taken(pairs.flow.shape[1], size) if small else coordinate_grid(size, size, pairs.flow)
@@ -241,7 +264,10 @@ class Clips:
         if nearness is None:
             return mapped(pairs, affine, affine, self.mirror, pixels)
         pairs = mapped(pairs, affine, affine.then(approaching(pairs, nearness)), self.mirror, pixels)
-        pairs.inside *= torch.maximum(pairs.face, (nearness == 0).float()[:, None, None, None])
+        moved = (pairs.face == 0) & (nearness > 0)[:, None, None, None]
+        if small:
+            return pairs.wall_standing(moved)
+        pairs.inside *= ~moved
         return pairs
 
 
@@ -290,6 +316,7 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixe
     def picture(image: Tensor, by: Affine) -> Tensor:
         return F.grid_sample(image, by.places(pixels), padding_mode="reflection", align_corners=True)
 
+    before = sample(pairs.before, affine.places(coordinate_grid(*pairs.flow.shape[1:3], pairs.flow)))
     flow = F.grid_sample(
         pairs.flow.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=True
     ).permute(0, 2, 3, 1)
@@ -303,6 +330,7 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixe
         visible=sample(pairs.visible, places).clamp(0, 1),
         face=(sample(pairs.face, places) > 0.5).float(),
         inside=inside,
+        before=before.clamp(0, 1),
     )
 
 

@@ -54,14 +54,12 @@ def invented(pairs: Pairs, parts: list[int], chosen: Tensor, rng: torch.Generato
     target = pairs.target
     for _ in range(_STEPS):
         target = pairs.target + pushed(target)
-    changed = {
-        "target": target,
-        "flow": flow.permute(0, 2, 3, 1),
-        "visible": visible.clamp(0, 1),
-        "face": (face > 0.5).float(),
-        "inside": (inside > 0.5).float() * (places.abs() <= 1).all(-1)[:, None],
-    }
-    for name, value in changed.items():
-        which = chosen.view(-1, *[1] * (value.dim() - 1)).to(value.device)
-        changed[name] = torch.where(which, value, getattr(pairs, name))
-    return replace(pairs, **changed)
+    distorted = replace(
+        pairs,
+        target=target,
+        flow=flow.permute(0, 2, 3, 1),
+        visible=visible.clamp(0, 1),
+        face=(face > 0.5).float(),
+        inside=(inside > 0.5).float() * (places.abs() <= 1).all(-1)[:, None],
+    )
+    return pairs.replaced(chosen, distorted.wall_standing(distorted.face == 0))

@@ -42,17 +42,15 @@ def weakened(pairs: Pairs, strength: Tensor) -> Pairs:
     behind = bare & (told_of_wall[:, :1] > _DENSE)
     opened = bare & (told_of_wall[:, :1] < _EMPTY) & (told_of_inner[:, :1] > _DENSE)
     way = torch.where(face, sitter, torch.where(opened, inner, wall))
-    changed = {
-        "target": torch.lerp(pairs.origin, pairs.target, s[..., 0]),
-        "flow": grid + (s * way).permute(0, 2, 3, 1),
-        "visible": (~opened).float(),
-        "face": (face | opened).float(),
-        "inside": (face & (told[:, 1:] < alike) | behind | opened).float(),
-    }
-    for name, value in changed.items():
-        chosen = weaker.view(-1, *[1] * (value.dim() - 1)).to(value.device)
-        changed[name] = torch.where(chosen, value, getattr(pairs, name))
-    return replace(pairs, **changed)
+    slower = replace(
+        pairs,
+        target=torch.lerp(pairs.origin, pairs.target, s[..., 0]),
+        flow=grid + (s * way).permute(0, 2, 3, 1),
+        visible=(~opened).float(),
+        face=(face | opened).float(),
+        inside=(face & (told[:, 1:] < alike) | behind | opened).float(),
+    )
+    return pairs.replaced(weaker, slower)
 
 
 def _arrived(way: Tensor, weight: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ def rendered(count: int = 2) -> Pairs:
     rng = torch.Generator().manual_seed(4)
     target = torch.rand(count, 6, 2, generator=rng) - 0.5
     origin = sample(flow.permute(0, 3, 1, 2), target[:, :, None])[..., 0].mT
-    maps = [torch.ones(count, 1, SIDE, SIDE) for _ in range(3)]
+    maps = [torch.ones(count, 1, SIDE, SIDE) for _ in range(4)]
     return Pairs(torch.zeros(count, 3, 8, 8), torch.ones(count, 3, 8, 8), origin, target, flow, *maps)
 
 
@@ -97,3 +97,15 @@ def test_jacobians_are_about_those_of_relative_motion_and_no_more(strength):
     assert wrong.min() < 0.5 * _NOISE * strength
     assert wrong.max() > 0.5 * _NOISE * strength
     assert (found.jacobian - poses[0].jacobian)[chosen].abs().mean() < 0.5 * strength
+
+
+def test_the_wall_does_not_move_with_a_cheek_that_is_pushed():
+    before = rendered(1)
+    wall = GRID[..., 0] > before.target[0, PARTS[0], 0]
+    before.face[..., wall], before.before[..., GRID[..., 0] > 0.2] = 0, 0
+    before.flow = torch.where(wall[None, ..., None], GRID, before.flow)
+    pairs = invented(before, PARTS, torch.tensor([True]), torch.Generator().manual_seed(1))
+    wall = pairs.face[0, 0] == 0
+    assert torch.equal(pairs.flow[0][wall], GRID[wall])
+    assert torch.equal(pairs.visible[0, 0][wall], 1 - before.before[0, 0][wall])
+    assert not torch.equal(pairs.face, before.face)

@@ -298,9 +298,29 @@ def test_a_driving_frame_comes_as_near_to_the_source_as_is_asked(data):
     assert apart[1] > 1.5 * apart[2] > 20 * apart[3]  # a disc's pose is affine: nothing of its own is left
     near = pairs(1)
     assert torch.equal(near.source, plain.source)
-    # The wall behind has moved with the sitter, and stands still in truth: nothing is learnt from it.
+    # The wall behind has moved with the sitter, and stands still in truth: nothing is learnt from its picture.
     assert not (near.inside * (1 - near.face)).any()
     assert (plain.inside * (1 - plain.face)).any()
+
+
+def test_the_wall_behind_a_sitter_that_is_brought_near_stands_still(data):
+    """Without it nothing would say where a sitter ends that hardly moves, and the wall would move along."""
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    picks = [(clip, 1, 0) for clip in clips.clips[:6]]
+    affine = Affine.random(6, torch.Generator().manual_seed(1))
+    near = clips.pairs(picks, affine, small=True, nearness=torch.full((6,), 0.5))
+    # The driving frame as the source, brought to itself: where the sitter is in the sources.
+    sources = clips.pairs([(clip, 0, 0) for clip in clips.clips[:6]], affine, small=True)
+    wall = (near.inside * (1 - near.face))[:, 0] > 0
+    still = coordinate_grid(SMALL, SMALL, near.flow).expand_as(near.flow)
+    assert torch.equal(near.flow[wall], still[wall])
+    assert not torch.equal(near.flow[~wall], still[~wall])
+    sharp = (near.before == 0) | (near.before == 1)
+    assert torch.equal(near.before[sharp], sources.face[sharp])
+    seen = wall[:, None] & sharp
+    assert torch.equal(near.visible[seen], 1 - sources.face[seen])
+    assert {0.0, 1.0} == set(near.visible[seen].tolist())  # some of it the source hides
 
 
 def test_what_is_shown_in_part_is_neither_known_nor_hidden(data):
