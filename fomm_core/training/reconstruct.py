@@ -78,8 +78,8 @@ class Tally:
     def add(self, name: str, error: Tensor, of: Tensor) -> None:
         self.sums[name] += [float(error.double().sum()), float(of.double().sum())]
 
-    def add_pictures(self, batch: Driven, face: Tensor | None = None) -> None:
-        """What is wrong with the predictions; within the Nxhxw `face` too, where it is known."""
+    def add_pictures(self, batch: Driven, face: Tensor | None = None, visible: Tensor | None = None) -> None:
+        """What is wrong with the predictions; also by the Nxhxw `face` and `visible`, where these are known."""
         prediction, driving = _colours(batch.prediction.image), _colours(batch.driving)
         self.frames += len(driving)
         wrong = (prediction - driving).abs().mean(-1)
@@ -94,6 +94,10 @@ class Tally:
         if face is not None:
             shown = resized(face[:, None], wrong.shape[1:])[:, 0]
             self.add("L1 / copying the source, face", wrong * shown, copying * shown)
+        if visible is not None:
+            hidden = 1 - resized(visible[:, None], wrong.shape[1:])[:, 0]
+            self.add("L1 / copying the source, hidden", wrong * hidden, copying * hidden)
+            self.add("hidden, of the error of copying", copying * hidden, copying)
 
     def add_motion(
         self, batch: Driven, landmarks: Tensor, flow: Tensor, visible: Tensor, face: Tensor
@@ -140,6 +144,8 @@ def reconstruct(
     - "flow error / no motion": distance of the deformation from the true flow where the source shows the
       surface, against that of no motion at all.
     - the same, and the L1, ", face": within the sitter only.
+    - the L1, ", hidden": where the source does not show the surface, and it has to be invented.
+    - "hidden, of the error of copying": which share of the error of copying lies there.
 
     Args:
         output: where `metrics.json` goes, and films of a few videos: source, driving, prediction.
@@ -250,9 +256,9 @@ def _of_clip(animator: Animator, clip: dict[str, Tensor], film: Path | None) -> 
             others = [d for d in range(len(frames)) if d != s]
             for batch in driven(animator, source, (frames[d] for d in others)):
                 d, others = others[: len(batch.driving)], others[len(batch.driving) :]
-                face = clip["face"][d].float()
-                tally.add_pictures(batch, face)
-                tally.add_motion(batch, clip["landmarks"][d], clip["flow"][d, s], clip["visible"][d, s], face)
+                face, visible = clip["face"][d].float(), clip["visible"][d, s].float()
+                tally.add_pictures(batch, face, visible)
+                tally.add_motion(batch, clip["landmarks"][d], clip["flow"][d, s], visible, face)
                 show(batch)
     return tally
 

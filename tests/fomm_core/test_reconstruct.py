@@ -15,6 +15,7 @@ from fomm_core import cli
 from fomm_core.animator import Prediction
 from fomm_core.errors import UserError
 from fomm_core.media import VideoReader
+from fomm_core.network import resized
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import reconstruct as module
 from fomm_core.training.reconstruct import METRICS, Driven, reconstruct
@@ -80,9 +81,10 @@ def test_the_truth_has_no_errors(model, rendered, monkeypatch):
     report = reconstruct(model, rendered, device="cpu")
     assert (report.videos, report.frames, report.skipped) == (2, 2 * FRAMES * (FRAMES - 1), {})
     assert report.errors.pop("SSIM") == 1
+    assert 0.05 < report.errors.pop("hidden, of the error of copying") < 0.95
     assert set(report.errors) == {
-        "L1", "L1 / copying the source", "L1 / copying the source, face", "landmark error (px)",
-        "flow error / no motion", "flow error / no motion, face",
+        "L1", "L1 / copying the source", "L1 / copying the source, face", "L1 / copying the source, hidden",
+        "landmark error (px)", "flow error / no motion", "flow error / no motion, face",
     }  # fmt: skip
     assert max(report.errors.values()) < 1e-6
 
@@ -100,6 +102,17 @@ def test_errors_are_in_the_units_they_say(model, rendered, monkeypatch):
     pairs = [(d, s) for d in range(FRAMES) for s in range(FRAMES) if d != s]
     copying = np.mean([np.abs(images[d] - images[s]).mean() for images in driving for d, s in pairs]) / 255
     assert errors["L1 / copying the source"] == pytest.approx(off / copying, rel=1e-4)
+    # All is as wrong, whether it is hidden or not; copying is not.
+    hidden = errors["L1 / copying the source, hidden"] * errors["hidden, of the error of copying"]
+    unseen = [
+        (1 - resized(torch.from_numpy(clip["visible"][d, s]).float()[None, None], (SIZE, SIZE))[0, 0]).numpy()
+        for clip in clips
+        for d, s in pairs
+    ]
+    wrong = [
+        np.abs(np.clip(images[d] + 16, 0, 255) - images[d]).mean(-1) for images in driving for d, s in pairs
+    ]
+    assert hidden == pytest.approx((np.array(wrong) * unseen).mean() / 255 / copying, rel=1e-3)
     still = coordinate_grid(SMALL, SMALL, torch.ones(())).numpy()
     shown = [
         (clip["flow"][d, s].astype(float), clip["visible"][d, s] > 0) for clip in clips for d, s in pairs
