@@ -144,7 +144,7 @@ def pairs(seed: int, size: int = 16, side: int = 16) -> Pairs:
     flow = coordinate_grid(side, side, torch.zeros(1)) + 0.1 * random(side, side, 2)
     masks = [(random(1, side, side) > 0.4).float() for _ in range(3)]
     pictures = random(3, size, size), random(3, size, size)
-    return Pairs(*pictures, random(3, 2) - 0.5, random(3, 2) - 0.5, flow, *masks)
+    return Pairs(*pictures, random(3, 2) - 0.5, random(3, 2) - 0.5, flow, *masks, masks[1])
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -318,7 +318,9 @@ def test_a_shifted_sitter_is_not_torn():
     face = torch.zeros(1, 1, h, w)
     face[..., 2:6, 2:6] = 1
     point, ones = torch.zeros(1, 1, 2), torch.ones(1, 1, h, w)
-    pairs = Pairs(torch.zeros(1, 3, h, w), torch.zeros(1, 3, h, w), point, point, flow, ones, face, ones)
+    pairs = Pairs(
+        torch.zeros(1, 3, h, w), torch.zeros(1, 3, h, w), point, point, flow, ones, face, ones, face
+    )
 
     def tearing(wrong: torch.Tensor) -> float:
         motion = DenseMotion(flow + wrong, 0.5 * ones, ones)
