@@ -45,7 +45,7 @@ class Pairs:
         visible: Bx1xhxw in [0, 1], how much of it the source shows.
         face: Bx1xhxw, 1 where the driving frame shows the sitter.
         inside: Bx1xhxw, 0 where augmentation has moved the driving frame's border into the picture.
-        before: Bx1xhxw in [0, 1], where the source shows the sitter, who stands before the wall there.
+        source_face: Bx1xhxw in [0, 1], where the source shows the sitter.
     """
 
     source: Tensor
@@ -56,7 +56,7 @@ class Pairs:
     visible: Tensor
     face: Tensor
     inside: Tensor
-    before: Tensor
+    source_face: Tensor
 
     @property
     def known(self) -> Tensor:
@@ -69,17 +69,17 @@ class Pairs:
         return replace(
             self,
             flow=torch.where(where[:, 0, ..., None], grid, self.flow),
-            visible=torch.where(where, 1 - self.before, self.visible),
+            visible=torch.where(where, 1 - self.source_face, self.visible),
         )
 
     def replaced(self, chosen: Tensor, by: Pairs) -> Pairs:
         """The pairs `by` where B `chosen`, these elsewhere."""
         changed = {}
         for name, value in vars(by).items():
-            before = getattr(self, name)
-            if value is not before:
+            own = getattr(self, name)
+            if value is not own:
                 which = chosen.view(-1, *[1] * (value.dim() - 1)).to(value.device)
-                changed[name] = torch.where(which, value, before)
+                changed[name] = torch.where(which, value, own)
         return replace(self, **changed)
 
     def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
@@ -251,7 +251,7 @@ class Clips:
             visible=stacked("visible", 1, 2)[:, None],
             face=stacked("face", 1)[:, None],
             inside=torch.ones(()),
-            before=stacked("face", 2)[:, None],
+            source_face=stacked("face", 2)[:, None],
         )
         # "small" is stored at twice the networks' resolution, for the affine maps.
         pixels = _taken(pairs.flow.shape[1], size) if small else coordinate_grid(size, size, pairs.flow)
@@ -306,7 +306,8 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixe
 
     Both mirror the same pairs. The pictures' new pixels are those at the HxWx2 places `pixels`.
     """
-    places = driven.places(coordinate_grid(*pairs.flow.shape[1:3], pairs.flow))
+    grid = coordinate_grid(*pairs.flow.shape[1:3], pairs.flow)
+    places = driven.places(grid)
     inside = (places.abs() <= 1).all(-1)[:, None].float()
 
     def landmarks(points: Tensor, by: Affine) -> Tensor:
@@ -316,7 +317,10 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixe
     def picture(image: Tensor, by: Affine) -> Tensor:
         return F.grid_sample(image, by.places(pixels), padding_mode="reflection", align_corners=True)
 
-    before = sample(pairs.before, affine.places(coordinate_grid(*pairs.flow.shape[1:3], pairs.flow)))
+    # Beyond its border the source is mirrored, and the sitter in it.
+    source_face = F.grid_sample(
+        pairs.source_face, affine.places(grid), padding_mode="reflection", align_corners=True
+    )
     flow = F.grid_sample(
         pairs.flow.permute(0, 3, 1, 2), places, padding_mode="border", align_corners=True
     ).permute(0, 2, 3, 1)
@@ -330,7 +334,7 @@ def mapped(pairs: Pairs, affine: Affine, driven: Affine, mirror: list[int], pixe
         visible=sample(pairs.visible, places).clamp(0, 1),
         face=(sample(pairs.face, places) > 0.5).float(),
         inside=inside,
-        before=before.clamp(0, 1),
+        source_face=source_face.clamp(0, 1),
     )
 
 

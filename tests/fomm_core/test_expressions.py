@@ -102,10 +102,10 @@ def test_jacobians_are_about_those_of_relative_motion_and_no_more(strength):
 def test_the_wall_does_not_move_with_a_cheek_that_is_pushed():
     before = rendered(1)
     wall = GRID[..., 0] > before.target[0, PARTS[0], 0]
-    before.face[..., wall], before.before[..., GRID[..., 0] > 0.2] = 0, 0
+    before.face[..., wall], before.source_face[..., GRID[..., 0] > 0.2] = 0, 0
     before.flow = torch.where(wall[None, ..., None], GRID, before.flow)
     pairs = invented(before, PARTS, torch.tensor([True]), torch.Generator().manual_seed(1))
     wall = pairs.face[0, 0] == 0
     assert torch.equal(pairs.flow[0][wall], GRID[wall])
-    assert torch.equal(pairs.visible[0, 0][wall], 1 - before.before[0, 0][wall])
+    assert torch.equal(pairs.visible[0, 0][wall], 1 - before.source_face[0, 0][wall])
     assert not torch.equal(pairs.face, before.face)

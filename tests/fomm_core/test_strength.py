@@ -26,7 +26,9 @@ PLACES = torch.tensor([[0.2, -0.1], [-0.3, 0.2], [0.1, 0.3]])
 
 def pairs_of(flow: torch.Tensor, target: torch.Tensor, origin: torch.Tensor, **maps: torch.Tensor) -> Pairs:
     """One pair, all of it seen and the sitter's but for `maps`."""
-    seen = {name: torch.ones(1, 1, SIDE, SIDE) for name in ("visible", "face", "inside", "before")} | maps
+    seen = {
+        name: torch.ones(1, 1, SIDE, SIDE) for name in ("visible", "face", "inside", "source_face")
+    } | maps
     picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     return Pairs(picture, picture.flip(3), origin[None], target[None], flow[None], **seen)
 

@@ -132,7 +132,8 @@ def test_training_learns_motion_and_pictures(data, tmp_path):
     settings = config()
     settings["train_params"]["landmarks"].update(share=0.3, rate=1e-2)
     settings["train_params"]["motion"].update(share=0.45, rate=5e-3)
-    settings["train_params"]["picture"].update(share=0.2, pairs=4, rate=4e-3)
+    # At four times this rate the picture hangs on the last bit of the first step.
+    settings["train_params"]["picture"].update(share=0.2, pairs=4, rate=1e-3)
     model = run(data, tmp_path / "out", 320, config=settings)
     rows = log_of(tmp_path / "out")
     assert [int(row["step"]) for row in rows] == list(range(1, 321))
@@ -157,7 +158,7 @@ def test_training_learns_motion_and_pictures(data, tmp_path):
     before = reconstruct(models.load(str(tmp_path / "untrained.safetensors")), data / "train").errors
     after = reconstruct(models.load(str(model)), data / "train").errors
     assert after["landmark error (px)"] < 0.65 * before["landmark error (px)"]
-    assert after["L1 / copying the source"] < before["L1 / copying the source"]
+    assert after["L1 / copying the source"] < 0.7 * before["L1 / copying the source"]
 
 
 def test_landmarks_on_a_line_bring_no_frame_nearer(data):
@@ -316,8 +317,8 @@ def test_the_wall_behind_a_sitter_that_is_brought_near_stands_still(data):
     still = coordinate_grid(SMALL, SMALL, near.flow).expand_as(near.flow)
     assert torch.equal(near.flow[wall], still[wall])
     assert not torch.equal(near.flow[~wall], still[~wall])
-    sharp = (near.before == 0) | (near.before == 1)
-    assert torch.equal(near.before[sharp], sources.face[sharp])
+    sharp = ((near.source_face == 0) | (near.source_face == 1)) & (sources.inside > 0)
+    assert torch.equal(near.source_face[sharp], sources.face[sharp])
     seen = wall[:, None] & sharp
     assert torch.equal(near.visible[seen], 1 - sources.face[seen])
     assert {0.0, 1.0} == set(near.visible[seen].tolist())  # some of it the source hides
