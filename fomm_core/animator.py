@@ -15,6 +15,7 @@ from torch import Tensor
 
 from . import inference, lanes
 from .errors import UserError
+from .heads import Head
 from .inference import Network
 from .models import Model
 from .network import DenseMotion, Keypoints, Source
@@ -86,6 +87,9 @@ class Animator:
     `set_source` encodes a picture once; `animate` may then be called with any amount of motion. Pictures are
     HWC uint8 RGB, square, of `frame_size`; keypoints are in [-1, 1] of that square.
 
+    Attributes:
+        head: where on a head the model's keypoints are, if it says so.
+
     Args:
         model: its weights as they are now; later changes to them go unnoticed, and it is not kept in memory.
         device: as `pick_device` takes it.
@@ -95,6 +99,8 @@ class Animator:
     def __init__(self, model: Model, device: str = "auto", precision: str = "fp32"):
         self.name, self.metadata = model.name, model.metadata
         self.device = pick_device(device)
+        landmarks = model.metadata.get("landmarks", "").split(",")
+        self.head = Head.of(landmarks) if len(landmarks) == model.num_kp else None
         self.frame_size = model.frame_size
         self.batch_size = BATCH[self.device.type]
         # Batches under way besides the one that is waited for: on a GPU one, so that it has work meanwhile.

@@ -12,6 +12,7 @@ from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
 from .faces import Search
+from .heads import Head
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
@@ -69,7 +70,7 @@ def prepare(
     Args:
         painting: as `media.read_painting` gives it.
         animator: the first sitter's; the others get one each that shares its network.
-        plain: leave the motion as it is, however large (the published way).
+        plain: move the keypoints in the picture alone, however far (the published way).
         squares: the search for the painting's faces, which a job that names its region needs not.
     """
     seen = media.as_seen(painting)
@@ -79,7 +80,7 @@ def prepare(
         own = animator.beside() if sitters else animator
         source = resized(regions.crop(seen, region), own.frame_size, antialias=job.region != "full")
         origin = own.set_source(source)
-        moved, limited = _transferred(job, track, origin), 0
+        moved, limited = _transferred(job, track, origin, None if plain else own.head), 0
         if job.motion == "relative" and not plain:
             *moved, limited = transfer.limited(*moved, *origin)
         sitters.append(Sitter(region, source, own, origin[0], *moved, limited))
@@ -88,7 +89,7 @@ def prepare(
 
 
 def _transferred(
-    job: Job, track: MotionTrack, origin: tuple[np.ndarray, np.ndarray]
+    job: Job, track: MotionTrack, origin: tuple[np.ndarray, np.ndarray], head: Head | None
 ) -> tuple[np.ndarray, np.ndarray]:
     if job.reference_frame == "auto":
         reference = transfer.nearest_frame(track, origin[0])
@@ -110,6 +111,7 @@ def _transferred(
         adapt_scale=job.adapt_scale,
         reference=reference,
         strength=job.strength,
+        head=head,
     )
 
 

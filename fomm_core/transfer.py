@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
+from . import heads
 from .motion import TINY, MotionTrack, is_singular, regular
 
 # Up to the first number a motion passes as it is; however large, it never goes beyond the second. Lengths are in
@@ -46,6 +47,7 @@ def transfer(
     adapt_scale: bool = True,
     reference: int = 0,
     strength: float = 1.0,
+    head: heads.Head | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The driving motion, as keypoints of the source (paper, section 3.3, equations 8 and 9).
 
@@ -56,6 +58,8 @@ def transfer(
             absolute motion takes the driving pose as it is.
         adapt_scale: scale relative movement by the ratio of the square roots of the keypoints' hull areas.
         strength: factor on relative motion.
+        head: that the keypoints lie on; in relative motion it turns in space. In the paper's, keypoints move in
+            the picture alone.
 
     Returns:
         (N,K,2) and (N,K,2,2) float32, finite, every Jacobian invertible.
@@ -68,7 +72,14 @@ def transfer(
         scale = strength
         if adapt_scale:
             scale *= _relative_scale(source_value, value[reference])
+        places = None
+        if head is not None:
+            places = heads.turned(
+                value, source_value, head, adapt_scale=adapt_scale, reference=reference, strength=strength
+            )
         value = scale * (value - value[reference]) + source_value
+        if places is not None:
+            value[:, head.rows] = places
         change = jacobian @ np.linalg.inv(regular(jacobian[reference], np.eye(2)))
         change[:, is_singular(jacobian[reference])] = np.eye(2)
         change = np.eye(2) + strength * (change - np.eye(2))

@@ -1,0 +1,161 @@
+"""Heads that turn in space: the motion of keypoints of which it is known where on a head they are.
+
+In a picture, a nose that turns away from us goes far and an ear hardly moves; on a sitter who is seen from another
+side it is another motion. Where the model says which landmark of a face each keypoint is, a head's pose can be told
+under weak perspective (orthographic, with a scale), and the sitter's head turned about its own axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+# Where landmarks are on MakeHuman's base head (CC0), in decimetres: to the sitter's left, up, forward. The neck is
+# not among them: it stays when the head turns.
+PLACES: dict[str, tuple[float, float, float]] = {
+    "eye_l_outer": (0.439, 7.287, 1.358),
+    "eye_l_inner": (0.182, 7.280, 1.384),
+    "eye_l_upper": (0.311, 7.332, 1.411),
+    "eye_l_lower": (0.318, 7.192, 1.397),
+    "eye_r_outer": (-0.439, 7.287, 1.358),
+    "eye_r_inner": (-0.182, 7.280, 1.384),
+    "eye_r_upper": (-0.311, 7.332, 1.411),
+    "eye_r_lower": (-0.318, 7.192, 1.397),
+    "brow_l_inner": (0.148, 7.558, 1.507),
+    "brow_l_outer": (0.451, 7.631, 1.339),
+    "brow_r_inner": (-0.148, 7.558, 1.507),
+    "brow_r_outer": (-0.451, 7.631, 1.339),
+    "nose_tip": (0.0, 6.938, 1.680),
+    "mouth_l": (0.239, 6.614, 1.435),
+    "mouth_r": (-0.239, 6.614, 1.435),
+    "lip_upper": (0.0, 6.671, 1.601),
+    "lip_lower": (0.0, 6.574, 1.559),
+    "chin": (0.0, 6.271, 1.483),
+    "jaw_l": (0.538, 6.526, 0.909),
+    "jaw_r": (-0.538, 6.526, 0.909),
+    "ear_l": (0.714, 7.167, 0.658),
+    "ear_r": (-0.714, 7.167, 0.658),
+    "forehead": (0.0, 8.014, 1.395),
+}
+# What expressions move does not tell how the head is held.
+EXPRESSIVE = ("lip", "mouth", "chin", "brow")
+LEAST = 4  # of the others
+# Landmarks that lie nearly in a plane tell no pose: how deep those of a shape of unit size have to lie at least.
+FLAT = 0.15
+# How far landmarks may be from where a head has them, in units of its size: beyond, it is no head.
+STRANGE = 0.25
+UP = np.array([1.0, -1.0])  # the picture's y points down
+
+
+@dataclass(frozen=True)
+class Poses:
+    """N poses of a head.
+
+    Attributes:
+        rotation: (N,3,3), from the head's axes to right, up and towards us.
+        scale: (N,), grid units of a unit of the shape.
+        place: (N,2), where the shape's middle is, y up.
+        own: (N,L,3), how far each landmark is from its place on the shape, as far as the picture tells, in the
+            head's axes and the shape's units: the sitter's features and expression.
+    """
+
+    rotation: np.ndarray
+    scale: np.ndarray
+    place: np.ndarray
+    own: np.ndarray
+
+
+class Head:
+    """The keypoints of a model that lie on a head.
+
+    Attributes:
+        rows: which these are, L of the model's K.
+        shape: (L,3), where they are on it, about their middle and of unit size.
+        weight: (L,), how much each counts where a pose is told; sums to 1.
+    """
+
+    def __init__(self, rows: list[int], names: list[str]):
+        weight = np.array([float(_is_firm(name)) for name in names])
+        shape = np.array([PLACES[name] for name in names])
+        self.rows, self.weight = rows, weight / weight.sum()
+        shape = shape - self.weight @ shape
+        self.shape = shape / np.sqrt(self.weight @ np.square(shape).sum(1))
+        self._spread = np.einsum("k,ki,kj->ij", self.weight, self.shape, self.shape)
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Head | None:
+        """The head of a model whose keypoints have these names; None where they are none that tell its pose."""
+        rows = [row for row, name in enumerate(names) if name in PLACES]
+        if sum(_is_firm(names[row]) for row in rows) < LEAST:
+            return None
+        head = cls(rows, [names[row] for row in rows])
+        return head if np.linalg.eigvalsh(head._spread)[0] > FLAT**2 else None
+
+    def poses(self, value: np.ndarray) -> Poses | None:
+        """The head's poses in (N,K,2) keypoints, x and y in [-1, 1], y down; None where they are no head's.
+
+        The affine map of least squares from the shape to a picture, and the scaled rotation that is nearest to it.
+        """
+        seen = value[:, self.rows] * UP
+        place = np.einsum("k,nki->ni", self.weight, seen)
+        seen = seen - place[:, None]
+        affine = np.einsum("k,nki,kj->nij", self.weight, seen, self.shape) @ np.linalg.inv(self._spread)
+        u, _, v = np.linalg.svd(affine, full_matrices=False)
+        flat = u @ v
+        rotation = np.concatenate([flat, np.cross(flat[:, 0], flat[:, 1])[:, None]], axis=1)
+        stands = np.einsum("nij,kj->nki", flat, self.shape)
+        scale = np.einsum("k,nki,nki->n", self.weight, stands, seen)
+        scale /= np.einsum("k,nki,nki->n", self.weight, stands, stands)
+        if not (scale > 1e-3).all():
+            return None
+        away = seen / scale[:, None, None] - stands
+        if np.median(np.sqrt(np.einsum("k,nki,nki->n", self.weight, away, away))) > STRANGE:
+            return None
+        return Poses(rotation, scale, place, away @ flat)
+
+    def seen(self, poses: Poses) -> np.ndarray:
+        """(N,L,2): where the landmarks are seen in these poses, y down."""
+        turned = (self.shape + poses.own) @ np.swapaxes(poses.rotation[:, :2], 1, 2)
+        return (poses.scale[:, None, None] * turned + poses.place[:, None]) * UP
+
+
+def _is_firm(name: str) -> bool:
+    return name.split("_")[0] not in EXPRESSIVE
+
+
+def turned(
+    driving: np.ndarray,
+    source: np.ndarray,
+    head: Head,
+    *,
+    adapt_scale: bool,
+    reference: int,
+    strength: float,
+) -> np.ndarray | None:
+    """Where the source's keypoints are when its head turns as the driving one has turned since frame `reference`.
+
+    Args:
+        driving: (N,K,2), the driving motion.
+        source: (K,2), the sitter's own keypoints.
+        adapt_scale, reference, strength: as `transfer.transfer` takes them; half the strength turns half as far.
+
+    Returns:
+        (N,L,2), of the keypoints `head.rows`; None where the driving or the source's do not lie as a head's.
+    """
+    moving, sitter = head.poses(driving), head.poses(source[None])
+    if moving is None or sitter is None:
+        return None
+    # About the head's own axes: the nod of a sitter who looks aside is a nod.
+    turn = Rotation.from_matrix(moving.rotation[reference].T @ moving.rotation)
+    turn = Rotation.from_rotvec(strength * turn.as_rotvec()).as_matrix()
+    way = strength * (sitter.scale / moving.scale[reference] if adapt_scale else 1.0)
+    poses = Poses(
+        sitter.rotation @ turn,
+        sitter.scale * (moving.scale / moving.scale[reference]) ** strength,
+        sitter.place + way * (moving.place - moving.place[reference]),
+        sitter.own + strength * (moving.own - moving.own[reference]),
+    )
+    return head.seen(poses)

@@ -1,0 +1,132 @@
+"""Motion of heads that turn in space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
+
+from fomm_core import heads, models
+from fomm_core.animator import Animator
+from fomm_core.heads import PLACES, Head
+from fomm_core.motion import MotionTrack
+from fomm_core.transfer import transfer
+from tests.fomm_core.toy_motion import numbers
+
+NAMES = [*PLACES, "neck"]
+HEAD = Head.of(NAMES)
+NECK = NAMES.index("neck")
+
+
+def picture(yaw=0.0, pitch=0.0, roll=0.0, size=0.3, place=(0.0, 0.0), own=0.0) -> np.ndarray:
+    """(K,2): the keypoints of a head held like that; its neck does not turn."""
+    rotation = Rotation.from_euler("YXZ", [yaw, pitch, roll]).as_matrix()
+    seen = size * ((HEAD.shape + own) @ rotation.T)[:, :2] + place
+    return np.concatenate([seen, [(place[0], place[1] - 2 * size)]]) * heads.UP
+
+
+def track(*poses: np.ndarray) -> MotionTrack:
+    jacobian = np.broadcast_to(np.eye(2, dtype=np.float32), (len(poses), len(NAMES), 2, 2))
+    return MotionTrack(np.array(poses, np.float32), jacobian, 25.0)
+
+
+def moved(driving: MotionTrack, source: np.ndarray, head: Head | None = HEAD, **settings) -> np.ndarray:
+    one = np.broadcast_to(np.eye(2), (len(source), 2, 2))
+    return transfer(driving, source.astype(np.float32), one, head=head, **settings)[0]
+
+
+ANGLES = st.floats(-0.4, 0.4)
+
+
+@given(ANGLES, ANGLES, ANGLES, st.floats(-0.7, 0.7), st.floats(0.15, 0.5))
+def test_a_sitter_seen_from_any_side_turns_as_far(yaw, pitch, roll, aside, size):
+    """About the axes of the sitter's own head."""
+    driving = track(picture(), picture(yaw, pitch, roll))
+    turned = Rotation.from_euler("Y", aside) * Rotation.from_euler("YXZ", [yaw, pitch, roll])
+    wanted = picture(*turned.as_euler("YXZ"), size=size)
+    found = moved(driving, picture(aside, size=size))
+    assert found[1][HEAD.rows] == pytest.approx(wanted[HEAD.rows], abs=1e-5)
+
+
+def test_people_of_other_shapes_turn_as_well():
+    """Nobody has the head that poses are told by, and detectors err: still far nearer than in the picture alone."""
+    rng = np.random.default_rng(0)
+    wrong = {"in space": [], "in the picture": []}
+    for _ in range(50):
+        one, other = rng.normal(0, 0.08, (2, *HEAD.shape.shape))
+        aside, yaw, pitch = rng.uniform((0.4, -0.4, -0.3), (0.8, 0.4, 0.3))
+        driving = track(picture(own=one), picture(yaw, pitch, own=one))
+        turned = Rotation.from_euler("Y", aside) * Rotation.from_euler("YXZ", [yaw, pitch, 0])
+        wanted = picture(*turned.as_euler("YXZ"), own=other)
+        for way, head in (("in space", HEAD), ("in the picture", None)):
+            found = moved(driving, picture(aside, own=other), head, adapt_scale=False)
+            wrong[way].append(np.linalg.norm((found[1] - wanted)[HEAD.rows], axis=-1).mean())
+    assert np.mean(wrong["in space"]) < 0.6 * np.mean(wrong["in the picture"])
+
+
+def test_a_mouth_opens_in_a_turned_head():
+    lip = np.zeros_like(HEAD.shape)
+    lip[NAMES.index("lip_lower"), 1] = -0.2
+    driving = track(picture(0.3), picture(0.3, own=lip))
+    (still, opened) = moved(driving, picture(-0.5))
+    change = np.linalg.norm(opened - still, axis=-1)
+    assert change.argmax() == NAMES.index("lip_lower")
+    assert change.max() == pytest.approx(0.3 * 0.2, rel=0.2)
+
+
+def test_the_neck_stays_when_the_head_turns():
+    found = moved(track(picture(), picture(0.5)), picture(0.3))
+    assert found[:, NECK] == pytest.approx(picture(0.3)[None, NECK].repeat(2, 0), abs=1e-6)
+
+
+def test_a_head_comes_nearer_and_goes_across_as_the_driving_one_does():
+    """By its own size, where scales are adapted."""
+    driving = track(picture(size=0.2), picture(size=0.22, place=(0.1, 0.05)))
+    for adapt, way in ((True, 2.0), (False, 1.0)):
+        found = moved(driving, picture(size=0.4), adapt_scale=adapt)
+        wanted = picture(size=0.44, place=(0.1 * way, 0.05 * way))
+        assert found[1][HEAD.rows] == pytest.approx(wanted[HEAD.rows], abs=1e-5)
+
+
+def test_half_the_strength_turns_half_as_far():
+    driving, source = track(picture(), picture(0.6)), picture(0.2)
+    assert moved(driving, source, strength=0.5)[1] == pytest.approx(picture(0.5), abs=1e-5)
+    assert moved(driving, source, strength=0.0)[1] == pytest.approx(source, abs=1e-5)
+
+
+@settings(deadline=None)
+@given(arrays(np.float32, (3, len(NAMES), 2), elements=numbers(1)), st.floats(0, 2), st.booleans())
+def test_whatever_the_keypoints_are_the_reference_gives_the_source(value, strength, adapt):
+    source = picture(0.4, 0.1)
+    found = moved(track(*value), source, strength=strength, adapt_scale=adapt, reference=1)
+    assert np.isfinite(found).all()
+    assert found[1] == pytest.approx(source, abs=1e-4)
+
+
+@pytest.mark.parametrize("what", ["driving", "source"])
+def test_what_is_no_head_moves_in_the_picture(what):
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-1, 1, (len(NAMES), 2)), picture(0.4)
+    one, source = places if what == "driving" else places[::-1]
+    driving = track(one, one + rng.normal(0, 0.02, one.shape))
+    assert (moved(driving, source) == moved(driving, source, None)).all()
+
+
+def test_a_head_is_known_where_its_landmarks_tell_its_pose():
+    assert Head.of([]) is None
+    assert Head.of([f"point_{i}" for i in range(24)]) is None
+    assert Head.of([name for name in PLACES if name.startswith("eye")]) is None  # nearly in a plane
+    some = Head.of(["thumb", "nose_tip", "ear_l", "ear_r", "chin", "forehead", "eye_l_outer", "eye_r_outer"])
+    assert some.rows == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_starter_knows_its_head_and_a_model_without_names_has_none():
+    model = models.load("starter")
+    head = Animator(model, "cpu").head
+    names = model.metadata["landmarks"].split(",")
+    assert [names[row] for row in head.rows] == [name for name in names if name != "neck"]
+    model.metadata.pop("landmarks")
+    assert Animator(model, "cpu").head is None
