@@ -7,6 +7,7 @@ under weak perspective (orthographic, with a scale), and the sitter's head turne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ LEAST = 4  # of the others
 FLAT = 0.15
 # How far landmarks may be from where a head has them, in units of its size: beyond, it is no head.
 STRANGE = 0.25
+# The lips of two people who keep their mouths shut are up to this much further apart in one than in the other.
+APART = 0.06
+NEAREST = 1 / 12  # of a clip's frames, that tell how a mouth is held when it comes nearest to the sitter's
+LIPS, MOUTH = ("lip_upper", "lip_lower"), ("lip_upper", "lip_lower", "chin")
 UP = np.array([1.0, -1.0])  # the picture's y points down
 
 
@@ -75,12 +80,16 @@ class Head:
         rows: which these are, L of the model's K.
         shape: (L,3), where they are on it, about their middle and of unit size.
         weight: (L,), how much each counts where a pose is told; sums to 1.
+        lips, mouth: which of the L are the two lips, and what moves up and down when they open; no lips where one
+            is missing.
     """
 
     def __init__(self, rows: list[int], names: list[str]):
         weight = np.array([float(_is_firm(name)) for name in names])
         shape = np.array([PLACES[name] for name in names])
         self.rows, self.weight = rows, weight / weight.sum()
+        self.mouth = [index for index, name in enumerate(names) if name in MOUTH]
+        self.lips = [names.index(name) for name in LIPS] if set(LIPS) <= set(names) else []
         shape = shape - self.weight @ shape
         self.shape = shape / np.sqrt(self.weight @ np.square(shape).sum(1))
         self._spread = np.einsum("k,ki,kj->ij", self.weight, self.shape, self.shape)
@@ -126,12 +135,28 @@ def _is_firm(name: str) -> bool:
     return name.split("_")[0] not in EXPRESSIVE
 
 
+def _mouth(head: Head, moving: np.ndarray, sitter: np.ndarray, reference: int) -> np.ndarray:
+    """How high lips and chin of the driving head are, about its shape, when they are held as the sitter's.
+
+    As in the reference frame, but where its lips are not as far apart as the sitter's: then as in those frames in
+    which they are, or nearly.
+    """
+    upper, lower = head.lips
+    apart = moving[:, upper, 1] - moving[:, lower, 1]
+    wrong = np.abs(apart - (sitter[upper, 1] - sitter[lower, 1]))
+    if wrong[reference] <= APART:
+        return moving[reference, head.mouth, 1]
+    nearest = np.argsort(wrong, kind="stable")[: math.ceil(NEAREST * len(wrong))]
+    return np.median(moving[nearest][:, head.mouth, 1], axis=0)
+
+
 def turned(
     driving: np.ndarray,
     source: np.ndarray,
     head: Head,
     *,
     adapt_scale: bool,
+    adapt_mouth: bool,
     reference: int,
     strength: float,
 ) -> np.ndarray | None:
@@ -140,7 +165,8 @@ def turned(
     Args:
         driving: (N,K,2), the driving motion.
         source: (K,2), the sitter's own keypoints.
-        adapt_scale, reference, strength: as `transfer.transfer` takes them; half the strength turns half as far.
+        adapt_scale, adapt_mouth, reference, strength: as `transfer.transfer` takes them; half the strength turns
+            half as far.
 
     Returns:
         (N,L,2), of the keypoints `head.rows`; None where the driving or the source's do not lie as a head's.
@@ -152,10 +178,13 @@ def turned(
     turn = Rotation.from_matrix(moving.rotation[reference].T @ moving.rotation)
     turn = Rotation.from_rotvec(strength * turn.as_rotvec()).as_matrix()
     way = strength * (sitter.scale / moving.scale[reference] if adapt_scale else 1.0)
+    begun = moving.own[reference].copy()
+    if adapt_mouth and head.lips:
+        begun[head.mouth, 1] = _mouth(head, moving.own, sitter.own[0], reference)
     poses = Poses(
         sitter.rotation @ turn,
         sitter.scale * (moving.scale / moving.scale[reference]) ** strength,
         sitter.place + way * (moving.place - moving.place[reference]),
-        sitter.own + strength * (moving.own - moving.own[reference]),
+        sitter.own + strength * (moving.own - begun),
     )
     return head.seen(poses)

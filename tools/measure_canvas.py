@@ -124,8 +124,9 @@ def read(options: argparse.Namespace) -> Subject:
     control = Control("measure", lambda event: None)
     track = driving.detect(options.video, animator, control, end=options.end)
     value, jacobian = transfer.transfer(
-        track, origin, turned, reference=transfer.nearest_frame(track, origin)
-    )
+        track, origin, turned,
+        reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_mouth=True,
+    )  # fmt: skip
     value, jacobian, _ = transfer.limited(value, jacobian, origin, turned)
     moving = np.flatnonzero(np.linalg.norm(value - origin, axis=-1).mean(-1) > MOVING)
     if not len(moving):

@@ -77,6 +77,45 @@ def test_a_mouth_opens_in_a_turned_head():
     assert change.max() == pytest.approx(0.3 * 0.2, rel=0.2)
 
 
+def opened(by: float) -> np.ndarray:
+    """What opens a mouth: how far each landmark is from where it is when it is shut."""
+    own = np.zeros_like(HEAD.shape)
+    for name, share in (("lip_upper", 0.2), ("lip_lower", -0.8), ("chin", -0.8)):
+        own[NAMES.index(name), 1] = share * by
+    return own
+
+
+def test_a_clip_that_begins_in_the_middle_of_a_word_leaves_a_shut_mouth_shut():
+    """It opens where the driving one is open, also in the first frame, and does not close where that is shut."""
+    driving = track(picture(own=opened(0.3)), *[picture(0.1, own=opened(by)) for by in (0.1, 0.0, 0.2)])
+    found = moved(driving, picture(-0.4), adapt_mouth=True)
+    assert found[2][HEAD.rows] == pytest.approx(picture(-0.3)[HEAD.rows], abs=1e-5)
+    assert found[0][HEAD.rows] == pytest.approx(picture(-0.4, own=opened(0.3))[HEAD.rows], abs=1e-5)
+    assert moved(driving, picture(-0.4))[0] == pytest.approx(picture(-0.4), abs=1e-5)
+
+
+@pytest.mark.parametrize("by", [0.04, -0.04])
+def test_lips_that_are_only_thicker_than_the_sitters_are_no_open_mouth(by):
+    driving = track(picture(own=opened(by)), picture(own=opened(0.3)), picture())
+    found = moved(driving, picture(-0.4), adapt_mouth=True)
+    assert found[0] == pytest.approx(picture(-0.4), abs=1e-5)
+    assert (found == moved(driving, picture(-0.4))).all()
+
+
+def test_a_mouth_that_is_never_shut_is_the_sitters_where_it_is_nearly():
+    driving = track(*[picture(own=opened(by)) for by in (0.4, 0.5, 0.2, 0.3)])
+    found = moved(driving, picture(), adapt_mouth=True)
+    assert found[2] == pytest.approx(picture(), abs=1e-5)
+    assert found[0][HEAD.rows] == pytest.approx(picture(own=opened(0.2))[HEAD.rows], abs=1e-5)
+
+
+def test_a_head_without_lips_has_no_mouth_to_adapt():
+    names = [name if not name.startswith("lip") else "unknown" for name in NAMES]
+    driving = track(picture(own=opened(0.4)), picture())
+    found = moved(driving, picture(), Head.of(names), adapt_mouth=True)
+    assert found[0] == pytest.approx(picture(), abs=1e-5)
+
+
 def test_the_neck_stays_when_the_head_turns():
     found = moved(track(picture(), picture(0.5)), picture(0.3))
     assert found[:, NECK] == pytest.approx(picture(0.3)[None, NECK].repeat(2, 0), abs=1e-6)
