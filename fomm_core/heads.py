@@ -41,6 +41,8 @@ PLACES: dict[str, tuple[float, float, float]] = {
     "ear_r": (-0.714, 7.167, 0.658),
     "forehead": (0.0, 8.014, 1.395),
 }
+# Where the skull rests upon the neck and turns: between the lobes of the ears.
+JOINT = (0.0, 6.8, 0.68)
 # What expressions move does not tell how the head is held.
 EXPRESSIVE = ("lip", "mouth", "chin", "brow")
 LEAST = 4  # of the others
@@ -62,7 +64,7 @@ class Poses:
     Attributes:
         rotation: (N,3,3), from the head's axes to right, up and towards us.
         scale: (N,), grid units of a unit of the shape.
-        place: (N,2), where the shape's middle is, y up.
+        place: (N,2), where the joint is that the head turns about, y up.
         own: (N,L,3), how far each landmark is from its place on the shape, as far as the picture tells, in the
             head's axes and the shape's units: the sitter's features and expression.
     """
@@ -78,7 +80,8 @@ class Head:
 
     Attributes:
         rows: which these are, L of the model's K.
-        shape: (L,3), where they are on it, about their middle and of unit size.
+        shape: (L,3), where they are on it, from the joint that it turns about. Those that tell the pose are of unit
+            size about their middle.
         weight: (L,), how much each counts where a pose is told; sums to 1.
         lips, mouth: which of the L are the two lips, and what moves up and down when they open; no lips where one
             is missing.
@@ -86,13 +89,14 @@ class Head:
 
     def __init__(self, rows: list[int], names: list[str]):
         weight = np.array([float(_is_firm(name)) for name in names])
-        shape = np.array([PLACES[name] for name in names])
+        shape = np.array([PLACES[name] for name in names]) - JOINT
         self.rows, self.weight = rows, weight / weight.sum()
         self.mouth = [index for index, name in enumerate(names) if name in MOUTH]
         self.lips = [names.index(name) for name in LIPS] if set(LIPS) <= set(names) else []
-        shape = shape - self.weight @ shape
-        self.shape = shape / np.sqrt(self.weight @ np.square(shape).sum(1))
-        self._spread = np.einsum("k,ki,kj->ij", self.weight, self.shape, self.shape)
+        self.shape = shape / np.sqrt(self.weight @ np.square(shape - self.weight @ shape).sum(1))
+        self._middle = self.weight @ self.shape
+        about = self.shape - self._middle
+        self._spread = np.einsum("k,ki,kj->ij", self.weight, about, about)
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Head | None:
@@ -109,13 +113,13 @@ class Head:
         The affine map of least squares from the shape to a picture, and the scaled rotation that is nearest to it.
         """
         seen = value[:, self.rows] * UP
-        place = np.einsum("k,nki->ni", self.weight, seen)
-        seen = seen - place[:, None]
-        affine = np.einsum("k,nki,kj->nij", self.weight, seen, self.shape) @ np.linalg.inv(self._spread)
+        middle = np.einsum("k,nki->ni", self.weight, seen)
+        seen, about = seen - middle[:, None], self.shape - self._middle
+        affine = np.einsum("k,nki,kj->nij", self.weight, seen, about) @ np.linalg.inv(self._spread)
         u, _, v = np.linalg.svd(affine, full_matrices=False)
         flat = u @ v
         rotation = np.concatenate([flat, np.cross(flat[:, 0], flat[:, 1])[:, None]], axis=1)
-        stands = np.einsum("nij,kj->nki", flat, self.shape)
+        stands = np.einsum("nij,kj->nki", flat, about)
         scale = np.einsum("k,nki,nki->n", self.weight, stands, seen)
         scale /= np.einsum("k,nki,nki->n", self.weight, stands, stands)
         if not (scale > 1e-3).all():
@@ -123,6 +127,7 @@ class Head:
         away = seen / scale[:, None, None] - stands
         if np.median(np.sqrt(np.einsum("k,nki,nki->n", self.weight, away, away))) > STRANGE:
             return None
+        place = middle - scale[:, None] * (flat @ self._middle)
         return Poses(rotation, scale, place, away @ flat)
 
     def seen(self, poses: Poses) -> np.ndarray:
