@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from fomm_core import heads, models
+from fomm_core import heads, media, models, regions, sitters
 from fomm_core.animator import Animator
 from fomm_core.heads import PLACES, Head
 from fomm_core.motion import MotionTrack
 from fomm_core.transfer import transfer
 from tests.fomm_core.toy_motion import numbers
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = [*PLACES, "neck"]
 HEAD = Head.of(NAMES)
 NECK = NAMES.index("neck")
@@ -169,3 +172,28 @@ def test_starter_knows_its_head_and_a_model_without_names_has_none():
     assert [names[row] for row in head.rows] == [name for name in names if name != "neck"]
     model.metadata.pop("landmarks")
     assert Animator(model, "cpu").head is None
+
+
+def test_a_job_turns_heads_and_opens_shut_mouths(request_of, clip, events):
+    """By itself; held to the first frame, it begins with the painting; in the published way it does neither."""
+    animator = Animator(models.load("starter"), "cpu")
+    painting = media.read_painting(EXAMPLES / "painting.jpg")
+    driving = track(picture(own=opened(0.4)), picture(0.4), picture())
+    region = ",".join(map(str, regions.around_sitter(painting)))
+
+    def value(plain: bool = False, **settings) -> tuple[np.ndarray, np.ndarray]:
+        job = request_of(clip(2, 64, 64), region=region, **settings)
+        (sitter,) = sitters.prepare(painting, job, driving, animator, events.control(), plain, None)
+        return sitter.value, sitter.origin
+
+    found, origin = value()
+    lip = NAMES.index("lip_lower")
+    assert found[0, lip, 1] > origin[lip, 1] + 0.02
+    first, _ = value(reference_frame="first")
+    assert first[0] == pytest.approx(origin, abs=1e-5)
+    # A head that turns: the nose goes far, the ear that comes into view hardly.
+    nose, ear = np.abs(first[1] - first[0])[[NAMES.index("nose_tip"), NAMES.index("ear_r")], 0]
+    assert nose > 2 * ear
+    plain, _ = value(plain=True)
+    one = np.broadcast_to(np.eye(2), (len(NAMES), 2, 2))
+    assert plain == pytest.approx(transfer(driving, origin, one)[0], abs=1e-6)
