@@ -107,10 +107,11 @@ class Head:
         head = cls(rows, [names[row] for row in rows])
         return head if np.linalg.eigvalsh(head._spread)[0] > FLAT**2 else None
 
-    def poses(self, value: np.ndarray) -> Poses | None:
+    def poses(self, value: np.ndarray, certain: int = 0) -> Poses | None:
         """The head's poses in (N,K,2) keypoints, x and y in [-1, 1], y down; None where they are no head's.
 
-        The affine map of least squares from the shape to a picture, and the scaled rotation that is nearest to it.
+        They have to be in the frame `certain`, and in half of all: now and then a face is lost. A pose is the
+        scaled rotation that is nearest to the affine map of least squares from the shape to the picture.
         """
         seen = value[:, self.rows] * UP
         middle = np.einsum("k,nki->ni", self.weight, seen)
@@ -125,7 +126,8 @@ class Head:
         if not (scale > 1e-3).all():
             return None
         away = seen / scale[:, None, None] - stands
-        if np.median(np.sqrt(np.einsum("k,nki,nki->n", self.weight, away, away))) > STRANGE:
+        strange = np.einsum("k,nki,nki->n", self.weight, away, away) > STRANGE**2
+        if strange[certain] or strange.mean() > 0.5:
             return None
         place = middle - scale[:, None] * (flat @ self._middle)
         return Poses(rotation, scale, place, away @ flat)
@@ -176,7 +178,7 @@ def turned(
     Returns:
         (N,L,2), of the keypoints `head.rows`; None where the driving or the source's do not lie as a head's.
     """
-    moving, sitter = head.poses(driving), head.poses(source[None])
+    moving, sitter = head.poses(driving, reference), head.poses(source[None])
     if moving is None or sitter is None:
         return None
     # About the head's own axes: the nod of a sitter who looks aside is a nod.

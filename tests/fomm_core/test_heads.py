@@ -139,13 +139,29 @@ def test_half_the_strength_turns_half_as_far():
     assert moved(driving, source, strength=0.0)[1] == pytest.approx(source, abs=1e-5)
 
 
+ERRORS = arrays(np.float32, (2, len(NAMES), 2), elements=numbers(2.0**-5))
+
+
 @settings(deadline=None)
-@given(arrays(np.float32, (3, len(NAMES), 2), elements=numbers(1)), st.floats(0, 2), st.booleans())
-def test_whatever_the_keypoints_are_the_reference_gives_the_source(value, strength, adapt):
-    source = picture(0.4, 0.1)
-    found = moved(track(*value), source, strength=strength, adapt_scale=adapt, reference=1)
+@given(arrays(np.float32, (len(NAMES), 2), elements=numbers(1)), ERRORS, st.floats(0, 2), st.booleans())
+def test_where_a_face_is_lost_the_other_frames_turn_and_the_reference_gives_the_source(
+    lost, wrong, strength, adapt
+):
+    source, heads_seen = picture(0.4, 0.1), np.stack([picture(-0.3), picture(0.3)]) + wrong
+    driving = track(lost, *heads_seen)
+    found = moved(driving, source, strength=strength, adapt_scale=adapt, reference=1)
     assert np.isfinite(found).all()
     assert found[1] == pytest.approx(source, abs=1e-4)
+
+
+def test_a_lost_face_is_no_reference():
+    rng = np.random.default_rng(0)
+    driving = track(rng.uniform(-1, 1, (len(NAMES), 2)), picture(), picture(0.3), picture(-0.3))
+    source = picture(0.4)
+    assert (moved(driving, source) == moved(driving, source, None)).all()
+    turned = moved(driving, source, reference=1)
+    assert turned[2] == pytest.approx(picture(0.7), abs=1e-5)
+    assert np.isfinite(turned).all()
 
 
 @pytest.mark.parametrize("what", ["driving", "source"])
