@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .animator import Prediction
 from .canvas_fields import MATCH_SIDE, Fields, Sitter
+from .heads import Head
 from .regions import Region, crop
 
 # So many pixels are worked on at once: what a band of rows needs stays in the processor's cache, and a painting
@@ -39,13 +40,21 @@ class Canvas:
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`): what a frame's
             prediction does not change against it, the canvas leaves as it is painted.
+        head: where on a head the keypoints are, if the model says so (see `Animator.head`).
     """
 
-    def __init__(self, painting: np.ndarray, region: Region, origin: np.ndarray, still: Prediction):
+    def __init__(
+        self,
+        painting: np.ndarray,
+        region: Region,
+        origin: np.ndarray,
+        still: Prediction,
+        head: Head | None = None,
+    ):
         self.painting = painting
         self.region = region
         self._unit = np.iinfo(painting.dtype).max / 255
-        self._sitter = Sitter(self._seen(), origin, still)
+        self._sitter = Sitter(self._seen(), origin, still, head)
         height, width = painting.shape[:2]
         # The part of the region that lies on the painting, in the region's pixels.
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)

@@ -7,7 +7,7 @@ applies it to the painting's pixels.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from .animator import Prediction
+from .heads import Head
+from .mouth import Mouth, smoothstep
 from .network import resized
 from .network.layers import coordinate_grid
 
@@ -36,9 +38,6 @@ DOUBT = (0.2, 0.8)
 # The light that the prediction adds is smoothed over this many pixels of MATCH_SIDE to either side, and bounded
 # softly to this much of 255: a weak generator's errors are larger than what light does to a face.
 LIGHT_REACH, LIGHT_LIMIT = 2, 40.0
-
-
-T = TypeVar("T", np.ndarray, Tensor)
 
 
 class Fields(NamedTuple):
@@ -66,15 +65,17 @@ class Sitter:
         seen: (h,w,3) float32 of 255, the region of the painting as it is seen, of any size.
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`).
+        head: where on a head the keypoints are, if the model says so: the lips part then.
     """
 
-    def __init__(self, seen: np.ndarray, origin: np.ndarray, still: Prediction):
+    def __init__(self, seen: np.ndarray, origin: np.ndarray, still: Prediction, head: Head | None = None):
         self.origin = origin
         side = (MATCH_SIDE, MATCH_SIDE)
         self._painting = F.interpolate(_tensor(seen), side, mode="area")
         self._still = F.interpolate(_tensor(still.image), side, mode="area")
         self._trust = _map(still.occlusion)
         self._fade = _fade(len(still.image))
+        self._mouth = Mouth.of(head, origin, self._painting)
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:
         """The fields of one frame, from its prediction and its driving keypoints (K,2)."""
@@ -91,6 +92,12 @@ class Sitter:
         painted = image + resized(self._colour_shift(small, motion, 1 - hidden), size)
         light = resized(self._light(small, motion), size)
         hidden = resized(hidden, size) * support
+        if self._mouth and (lips := self._mouth.parted(displacement, keypoints)):
+            part = (..., lips.rows, lips.columns)
+            displacement[part] = lips.displacement
+            light[part] *= 1 - lips.near
+            painted[part] = torch.lerp(painted[part], lips.colour, lips.inside)
+            hidden[part] = torch.maximum(hidden[part] * (1 - lips.near), lips.inside * support[part])
         painted = torch.lerp(light * support, painted, hidden)
         return Fields(displacement * support, 1 - hidden[0], painted[0], support)
 
@@ -102,7 +109,7 @@ class Sitter:
         """
         doubt = 1 - (occlusion + TRUST) / (_moved(self._trust, motion) + TRUST)
         low, high = DOUBT
-        return _smoothstep((doubt - low) / (high - low))
+        return smoothstep((doubt - low) / (high - low))
 
     def _light(self, small: Tensor, motion: Tensor) -> Tensor:
         """1x3xhxw, of 255: how the prediction's low frequencies change beyond being moved."""
@@ -137,7 +144,7 @@ def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     # A hull's corners go round; what lies on the same side of all its edges is inside.
     cross = edges[:, 0] * from_corner[..., 1] - edges[:, 1] * from_corner[..., 0]
     distance[(cross > 0).all(-1)] = 0
-    return _smoothstep(1 - (distance - REACH) / SOFTNESS)[..., None]
+    return smoothstep(1 - (distance - REACH) / SOFTNESS)[..., None]
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
@@ -151,13 +158,8 @@ def _hull(points: np.ndarray) -> np.ndarray:
 def _fade(side: int) -> Tensor:
     """(side,side), 0 along the border, 1 further in than `FADE`, smooth between."""
     distance = np.arange(side, dtype=np.float32) / side
-    ramp = _smoothstep(np.minimum(distance, distance[::-1]) / FADE)
+    ramp = smoothstep(np.minimum(distance, distance[::-1]) / FADE)
     return torch.from_numpy(np.outer(ramp, ramp))
-
-
-def _smoothstep(value: T) -> T:
-    value = value.clip(0, 1)
-    return value * value * (3 - 2 * value)
 
 
 def _shares(deformation: Tensor) -> Tensor:

@@ -91,6 +91,7 @@ class Head:
         weight = np.array([float(_is_firm(name)) for name in names])
         shape = np.array([PLACES[name] for name in names]) - JOINT
         self.rows, self.weight = rows, weight / weight.sum()
+        self._row = dict(zip(names, rows))
         self.mouth = [index for index, name in enumerate(names) if name in MOUTH]
         self.lips = [names.index(name) for name in LIPS] if set(LIPS) <= set(names) else []
         self.shape = shape / np.sqrt(self.weight @ np.square(shape - self.weight @ shape).sum(1))
@@ -106,6 +107,10 @@ class Head:
             return None
         head = cls(rows, [names[row] for row in rows])
         return head if np.linalg.eigvalsh(head._spread)[0] > FLAT**2 else None
+
+    def rows_of(self, *names: str) -> list[int]:
+        """Which of the model's K keypoints have these names; empty where one is missing."""
+        return [self._row[name] for name in names] if set(names) <= set(self._row) else []
 
     def poses(self, value: np.ndarray, certain: int = 0) -> Poses | None:
         """The head's poses in (N,K,2) keypoints, x and y in [-1, 1], y down; None where they are no head's.

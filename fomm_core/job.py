@@ -239,7 +239,8 @@ def _scaled(painting: np.ndarray, size: int | None) -> tuple[np.ndarray, float]:
 
 def _canvas(painting: np.ndarray, scale: float, sitter: Sitter, still: Prediction) -> Canvas:
     x, y, w, h = (round(v * scale) for v in sitter.region)
-    return Canvas(painting, Region(x, y, max(1, w), max(1, h)), sitter.origin, still)
+    region = Region(x, y, max(1, w), max(1, h))
+    return Canvas(painting, region, sitter.origin, still, sitter.animator.head)
 
 
 def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None], control: Control):

@@ -147,7 +147,7 @@ def look_rows(subject: Subject) -> list[tuple[str, str, str]]:
     predictions = list(subject.predictions())
     outside, identity, sharp, plain, seams = [], [], [], [], []
     for painting in (eight, sixteen):
-        canvas = Canvas(painting, region, subject.value[0], subject.animator.still())
+        canvas = Canvas(painting, region, subject.value[0], subject.animator.still(), subject.animator.head)
         for index, (prediction, keypoints) in enumerate(predictions):
             frame = painting.copy()
             canvas.paint(frame, *prediction, keypoints)
@@ -233,7 +233,8 @@ def before_and_after(subject: Subject) -> Image.Image:
     number = np.linalg.norm(subject.value - origin, axis=-1).mean(-1).argsort()[len(subject.value) // 2]
     prediction, keypoints = list(subject.predictions())[number]
     frame = painting.copy()
-    Canvas(painting, region, origin, subject.animator.still()).paint(frame, *prediction, keypoints)
+    canvas = Canvas(painting, region, origin, subject.animator.still(), subject.animator.head)
+    canvas.paint(frame, *prediction, keypoints)
     whole = Region(region.x, region.y, min(region.w, CELL), min(region.h, CELL))
     middle = keypoints.mean(0) / 2 + 0.5
     x, y = (

@@ -1,0 +1,177 @@
+"""A mouth that opens parts the painting's own lips, and nothing else does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fomm_core.animator import Prediction
+from fomm_core.canvas import Canvas
+from fomm_core.heads import PLACES, Head
+from fomm_core.mouth import AROUND, NAMES, Mouth, _Axes
+from fomm_core.network.layers import coordinate_grid
+from fomm_core.regions import Region
+
+SIDE = 256
+ROWS = list(PLACES)
+HEAD = Head.of(ROWS)
+LEFT, RIGHT, UPPER, LOWER = (ROWS.index(name) for name in NAMES)
+# A head that looks at us, its face 0.9 of the frame high, its lips near the middle.
+FACE = np.array([(0.8 * x, 0.8 * (6.6 - y)) for x, y, _ in PLACES.values()], np.float32)
+WIDTH = (FACE[LEFT, 0] - FACE[RIGHT, 0]) / 2 * (SIDE - 1)  # of its mouth, in pixels
+MIDDLE = SIDE // 2
+UPPER_LIP, LOWER_LIP, SKIN = (200, 60, 60), (60, 60, 200), (180, 150, 120)
+
+
+def painting() -> np.ndarray:
+    """Red above the line between the lips and blue below it, near the mouth; skin elsewhere."""
+    picture = np.full((SIDE, SIDE, 3), SKIN, np.uint8)
+    line, half = lips_line(), round(0.7 * WIDTH)
+    columns = slice(MIDDLE - half, MIDDLE + half)
+    picture[line - half : line, columns] = UPPER_LIP
+    picture[line : line + half, columns] = LOWER_LIP
+    return picture
+
+
+def lips_line() -> int:
+    return round((float(FACE[UPPER, 1] + FACE[LOWER, 1]) / 2 + 1) / 2 * (SIDE - 1))
+
+
+def opened(pixels: float, face: np.ndarray = FACE) -> np.ndarray:
+    """The face with its lower lip so many pixels further down."""
+    face = face.copy()
+    face[LOWER, 1] += pixels * 2 / (SIDE - 1)
+    return face
+
+
+def still() -> Prediction:
+    """Of a model that moves nothing, and paints all it paints green."""
+    image = np.full((SIDE, SIDE, 3), (0, 255, 0), np.uint8)
+    return Prediction(image, coordinate_grid(64, 64, torch.zeros(1)).numpy(), np.ones((64, 64), np.float32))
+
+
+def painted(keypoints: np.ndarray, head: Head | None = HEAD, occlusion: float = 1.0) -> np.ndarray:
+    canvas = Canvas(painting(), Region(0, 0, SIDE, SIDE), FACE, still(), head)
+    frame = painting()
+    canvas.paint(frame, *still()._replace(occlusion=np.full((64, 64), occlusion, np.float32)), keypoints)
+    return frame
+
+
+def extent(frame: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int]:
+    """The first and the last row of this colour in the mouth's middle column."""
+    there = np.flatnonzero(np.abs(frame[:, MIDDLE].astype(int) - colour).max(-1) < 25)
+    return there[0], there[-1]
+
+
+@pytest.mark.parametrize("pixels", [6, 12, 20])
+def test_each_lip_goes_with_its_keypoint(pixels):
+    before, after = painting(), painted(opened(pixels))
+    assert abs(extent(after, UPPER_LIP)[1] - extent(before, UPPER_LIP)[1]) <= 1
+    assert abs(extent(after, LOWER_LIP)[0] - extent(before, LOWER_LIP)[0] - pixels) <= 1.5
+
+
+@pytest.mark.parametrize("occlusion", [1.0, 0.0])
+def test_what_lies_between_the_lips_is_dark_and_not_what_the_model_paints(occlusion):
+    """Above are the upper teeth, below is the dark; a model that hides everything hides neither lips nor that."""
+    frame = painted(opened(20), occlusion=occlusion).astype(int)
+    line = lips_line()
+    inside = frame[line + 2 : line + 18, MIDDLE - 4 : MIDDLE + 4]
+    assert inside[10:].max() < 110
+    assert inside[2:5].mean() > inside[10:].mean() + 30
+    assert (inside[..., 1] < 170).all()  # a green of 255 is the prediction's
+    assert extent(frame, UPPER_LIP)[1] - extent(frame, UPPER_LIP)[0] > 0.3 * WIDTH
+
+
+def test_lips_at_rest_are_the_painting_bit_for_bit():
+    assert (painted(FACE) == painting()).all()
+
+
+@given(turn=st.floats(-0.5, 0.5), size=st.floats(0.6, 1.4), x=st.floats(-0.2, 0.2))
+def test_a_head_that_only_moves_parts_no_lips(turn, size, x):
+    rotation = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = (FACE @ rotation.T + (x, 0)).astype(np.float32)
+    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), moved)
+    assert parted is None or parted.inside.max() < 0.01
+
+
+def test_pursed_lips_are_thicker_and_still_shut():
+    """Half as wide a mouth whose keypoints are twice as far apart is pursed; as wide a mouth would be open."""
+    gap = float(FACE[LOWER, 1] - FACE[UPPER, 1]) / 2 * (SIDE - 1)
+    wide = opened(gap)
+    pursed = wide.copy()
+    pursed[[LEFT, RIGHT], 0] *= 0.5
+    assert mouth().parted(torch.zeros(2, SIDE, SIDE), wide).inside.max() > 0.9
+    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), pursed)
+    assert parted is None or parted.inside.max() < 0.05
+
+
+@given(pixels=st.floats(0, 24))
+def test_a_mouth_opens_gradually(pixels):
+    """A hundredth of a pixel more changes no motion by a tenth of one, but where one lip becomes the other."""
+    a, b = (mouth().parted(torch.zeros(2, SIDE, SIDE), opened(pixels + more)) for more in (0, 0.01))
+    if a is None or b is None:
+        assert b is None or b.displacement.abs().max() * SIDE < 0.1
+        return
+    if a.displacement.shape != b.displacement.shape:
+        return
+    seen = (a.inside < 0.5) & (b.inside < 0.5)
+    change = (a.displacement - b.displacement).abs().amax(0)[seen] * SIDE
+    assert np.quantile(change, 0.99) < 0.1
+    assert (a.inside - b.inside).abs().max() < 0.1
+
+
+def test_far_from_the_mouth_the_motion_is_the_models():
+    displacement = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) / SIDE
+    parted = mouth().parted(displacement, opened(10))
+    y, x = np.mgrid[parted.rows, parted.columns]
+    px = (opened(10) + 1) / 2 * (SIDE - 1)
+    away = np.hypot(x - px[[LEFT, RIGHT], 0].mean(), y - px[LOWER, 1])
+    far = torch.from_numpy(away > WIDTH / 2 + AROUND * WIDTH + 12)
+    assert far.any()
+    same = (parted.displacement - displacement[:, parted.rows, parted.columns]).abs()[:, far]
+    assert same.max() < 1e-5
+    assert parted.near[far].max() == 0
+
+
+@pytest.mark.parametrize("missing", NAMES)
+def test_without_lips_among_the_keypoints_nothing_parts(missing):
+    names = [name if name != missing else "" for name in ROWS]
+    assert Mouth.of(Head.of(names), FACE, torch.zeros(1, 3, 64, 64)) is None
+    assert (painted(opened(20), Head.of(names)) == painted(opened(20), None)).all()
+
+
+def test_a_face_that_is_lost_opens_no_mouth():
+    lost = FACE.copy()
+    lost[:LEFT] = np.random.default_rng(0).uniform(-1, 1, (LEFT, 2))
+    assert mouth().parted(torch.zeros(2, SIDE, SIDE), lost) is None
+    assert Mouth.of(HEAD, lost, torch.zeros(1, 3, 64, 64)) is None
+
+
+@given(seed=st.integers(0, 10**6), spread=st.floats(0, 1.5))
+def test_whatever_the_keypoints_the_fields_are_finite_and_in_range(seed, spread):
+    rng = np.random.default_rng(seed)
+    keypoints = (FACE + rng.normal(0, spread, FACE.shape) * rng.integers(0, 2, (len(FACE), 1))).astype(
+        np.float32
+    )
+    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), keypoints)
+    if parted is None:
+        return
+    for part in (parted.displacement, parted.inside, parted.colour, parted.near):
+        assert part.isfinite().all()
+        assert part.shape[-2:] == torch.zeros(SIDE, SIDE)[parted.rows, parted.columns].shape
+    for part, most in ((parted.inside, 1), (parted.near, 1), (parted.colour, 255)):
+        assert 0 <= part.min() <= part.max() <= most
+
+
+@given(middle=st.floats(-0.5, 1.5), along=st.floats(-1, 2))
+def test_shares_of_the_mouth_go_back_to_where_they_came_from(middle, along):
+    axes = _Axes.of(np.array([(110.0, 90), (70, 80), (70 + 40 * middle, 90), (70 + 40 * middle, 100)]))
+    there = torch.tensor(along * axes.width, dtype=torch.float64)
+    torch.testing.assert_close(axes.along_of(axes.share(there)), there)
+
+
+def mouth() -> Mouth:
+    return Mouth.of(HEAD, FACE, torch.from_numpy(painting()).permute(2, 0, 1)[None].float())
