@@ -36,11 +36,13 @@ class Prediction(NamedTuple):
         image: (N,S,S,3) uint8, S the model's frame size.
         deformation: (N,h,w,2) float32, where in the source each place comes from, (x, y) in [-1, 1].
         occlusion: (N,h,w) float32 in [0, 1], 1 where the source shows it.
+        background: (N,h,w) float32 in [0, 1], how much each place follows the background, which does not move.
     """
 
     image: np.ndarray
     deformation: np.ndarray
     occlusion: np.ndarray
+    background: np.ndarray
 
 
 @dataclass
@@ -256,7 +258,8 @@ class Animator:
         if occlusion is None:
             occlusion = torch.ones_like(motion.mask[:, :1])
         pixels = (image * 255).round().byte().permute(0, 2, 3, 1).contiguous()
-        return Prediction(*self._fetched(pixels, motion.deformation.float(), occlusion[:, 0].float()))
+        maps = (motion.deformation, occlusion[:, 0], motion.mask[:, 0])
+        return Prediction(*self._fetched(pixels, *(part.float() for part in maps)))
 
     def _tensor(self, images: np.ndarray) -> Tensor:
         return self._sent(images).permute(0, 3, 1, 2).float() / 255

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .animator import Prediction
-from .canvas_fields import MATCH_SIDE, Fields, Sitter
+from .canvas_fields import Fields, Sitter
 from .heads import Head
 from .regions import Region, crop
 
@@ -23,6 +23,7 @@ BAND = 1 << 15
 HELD, BANDS = 1 << 22, 24
 # Columns that are brought to the region's resolution together.
 BLOCK = 64
+SEEN_SIDE = 256  # of the picture that the sitter is told from the wall in
 # Where a sitter's support is above this, nothing of another sitter's motion shows through.
 SOLID = 0.5
 
@@ -40,7 +41,8 @@ class Canvas:
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`): what a frame's
             prediction does not change against it, the canvas leaves as it is painted.
-        head: where on a head the keypoints are, if the model says so (see `Animator.head`).
+        head: where on a head the keypoints are, if the model says so (see `Animator.head`): its lips part.
+        still_wall: let what is behind the sitter stand still, where the model has a head and it can be told.
     """
 
     def __init__(
@@ -50,39 +52,35 @@ class Canvas:
         origin: np.ndarray,
         still: Prediction,
         head: Head | None = None,
+        still_wall: bool = True,
     ):
         self.painting = painting
         self.region = region
         self._unit = np.iinfo(painting.dtype).max / 255
-        self._sitter = Sitter(self._seen(), origin, still, head)
+        self._sitter = Sitter(self._seen(), origin, still, head, still_wall)
         height, width = painting.shape[:2]
         # The part of the region that lies on the painting, in the region's pixels.
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)
         self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)
         self._held = self._cut(0, region.h) if region.w * region.h <= HELD else None
+        self._wall = self._behind(self._sitter.backdrop.behind()) if self._sitter.backdrop else None
 
-    def paint(
-        self,
-        frame: np.ndarray,
-        image: np.ndarray,
-        deformation: np.ndarray,
-        occlusion: np.ndarray,
-        keypoints: np.ndarray,
-    ) -> None:
-        """Paint the sitter onto `frame`, in place, from one frame's prediction (see `animator.Prediction`).
+    def paint(self, frame: np.ndarray, prediction: Prediction, keypoints: np.ndarray) -> None:
+        """Paint the sitter onto `frame`, in place.
 
         Args:
             frame: like the painting; a copy of it, or one on which another sitter has been painted.
+            prediction: of one frame, without the first axis.
             keypoints: (K,2), the frame's driving keypoints in [-1, 1] of the region.
         """
-        fields = self._sitter.fields(Prediction(image, deformation, occlusion), keypoints)
+        fields = self._sitter.fields(prediction, keypoints)
         rows, columns = self._box(fields.support[0])
         width = columns.stop - columns.start
         if width <= 0:
             return
         maps = torch.cat([
             fields.displacement * torch.tensor([self.region.w, self.region.h])[:, None, None],
-            fields.kept, fields.painted * self._unit, fields.support,
+            fields.kept, fields.painted * self._unit, fields.support, fields.wall,
         ])  # fmt: skip
         # Across in blocks, for the same reason as down in bands: each takes few of the fields' values.
         across = (slice(i, min(i + BLOCK, columns.stop)) for i in range(columns.start, columns.stop, BLOCK))
@@ -92,8 +90,8 @@ class Canvas:
             self._paint_band(frame, slice(first, min(first + step, rows.stop)), columns, maps)
 
     def _paint_band(self, frame: np.ndarray, rows: slice, columns: slice, maps: Tensor) -> None:
-        """Paint these rows and columns of the region by the (7,S,w) fields, in pixels and colour values."""
-        fields = Fields(*_read(maps, self.region.h, rows).split([2, 1, 3, 1]))
+        """Paint these rows and columns of the region by the (8,S,w) fields, in pixels and colour values."""
+        fields = Fields(*_read(maps, self.region.h, rows).split([2, 1, 3, 1, 1]))
         moving = self._warped(fields.displacement, rows, columns)
         moving[:3].mul_(fields.kept).add_(fields.painted)
         x, y = self.region.x, self.region.y
@@ -104,6 +102,9 @@ class Canvas:
             # Another sitter has moved here: what is ours fades into what has become of the rest.
             through = 1 - (fields.support / SOLID).clamp(max=1)
             moving += torch.from_numpy(ours.astype(np.float32) - rest).permute(2, 0, 1) * through
+        if self._wall is not None:
+            behind = self._wall[rows, columns].astype(np.float32) - rest + ours
+            moving = torch.lerp(moving, torch.from_numpy(behind).permute(2, 0, 1), fields.wall)
         if len(moving) == 4:  # what is and stays transparent has a colour that nobody sees: it is left alone
             shown &= (moving[3] >= 0.5).numpy() | (ours[..., 3] > 0)
         np.copyto(ours, self._pixels(moving), where=shown[..., None])
@@ -130,6 +131,18 @@ class Canvas:
         if len(warped) == 4:
             warped[:3].div_(warped[3].clamp(min=0.5) / (255 * self._unit))
         return warped
+
+    def _behind(self, displacement: Tensor) -> np.ndarray:
+        """(h,w,C) like the painting: the region with wall where the sitter is, as the (2,S,S) shares bring it."""
+        (height, width), (x, y, w, h) = self.painting.shape[:2], self.region
+        wall = np.empty((h, w, self.painting.shape[2]), self.painting.dtype)
+        maps = _read((displacement * torch.tensor([w, h])[:, None, None]).mT, w, slice(0, w)).mT
+        for first in range(0, h, step := max(1, BAND // w)):
+            rows = slice(first, min(first + step, h))
+            across, down = _read(maps, h, rows).round().long().numpy()
+            columns = (x + np.arange(w) + across).clip(0, width - 1)
+            wall[rows] = self.painting[(y + np.arange(h)[rows, None] + down).clip(0, height - 1), columns]
+        return wall
 
     def _cut(self, first: int, last: int) -> Tensor:
         """1xCxhxw float32, rows of the region; the colours times their alpha, which keeps dark fringes away."""
@@ -163,13 +176,13 @@ class Canvas:
     def _seen(self) -> np.ndarray:
         """(n,n,3) float32 of 255, the region scaled down and laid over white, as the model sees it."""
         *_, w, h = self.region
-        edges = np.linspace(0, h, min(h, MATCH_SIDE) + 1).round().astype(int)
+        edges = np.linspace(0, h, min(h, SEEN_SIDE) + 1).round().astype(int)
         rows = []
         for first, last in pairwise(edges):
             pixels = self._cut(first, last) / self._unit
             if pixels.shape[1] == 4:
                 pixels = pixels[:, :3] + 255 - pixels[:, 3:]
-            rows.append(F.interpolate(pixels, (1, min(w, MATCH_SIDE)), mode="area"))
+            rows.append(F.interpolate(pixels, (1, min(w, SEEN_SIDE)), mode="area"))
         return torch.cat(rows, dim=2)[0].permute(1, 2, 0).numpy()
 
 

@@ -16,10 +16,12 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from .animator import Prediction
+from .backdrop import Backdrop
 from .heads import Head
-from .mouth import Mouth, smoothstep
+from .mouth import Mouth
 from .network import resized
 from .network.layers import coordinate_grid
+from .smoothing import smoothstep, spread
 
 # The motion fades to stillness over this share of the region's side, so that no seam shows.
 FADE = 0.12
@@ -41,21 +43,25 @@ LIGHT_REACH, LIGHT_LIMIT = 2, 40.0
 
 
 class Fields(NamedTuple):
-    """What becomes of the sitter's pixels, as one (7,S,S) float32 tensor, and what its channels are.
+    """What becomes of the sitter's pixels, as one (8,S,S) float32 tensor, and what its channels are.
 
-    A pixel becomes `kept * painting[place + displacement] + painted`.
+    A pixel becomes `kept * painting[place + displacement] + painted`, and as much of that as is `wall` the wall
+    behind the sitter.
 
     Attributes:
         displacement: (2,S,S), (x, y) in shares of the region's width and height.
         kept: (1,S,S) in [0, 1].
         painted: (3,S,S), of 255, multiplied by what is not kept already, and the light besides.
-        support: (1,S,S) in [0, 1]; where it is 0 the displacement and what is painted are 0 and all is kept.
+        support: (1,S,S) in [0, 1]; where it is 0 the displacement, what is painted and the wall are 0, and all is
+            kept.
+        wall: (1,S,S) in [0, 1].
     """
 
     displacement: Tensor
     kept: Tensor
     painted: Tensor
     support: Tensor
+    wall: Tensor
 
 
 class Sitter:
@@ -65,10 +71,15 @@ class Sitter:
         seen: (h,w,3) float32 of 255, the region of the painting as it is seen, of any size.
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`).
-        head: where on a head the keypoints are, if the model says so: the lips part then.
+        head, still_wall: as `Canvas` takes them.
+
+    Attributes:
+        backdrop: that wall; None where there is no telling it from the sitter.
     """
 
-    def __init__(self, seen: np.ndarray, origin: np.ndarray, still: Prediction, head: Head | None = None):
+    def __init__(
+        self, seen: np.ndarray, origin: np.ndarray, still: Prediction, head: Head | None, still_wall: bool
+    ):
         self.origin = origin
         side = (MATCH_SIDE, MATCH_SIDE)
         self._painting = F.interpolate(_tensor(seen), side, mode="area")
@@ -76,11 +87,15 @@ class Sitter:
         self._trust = _map(still.occlusion)
         self._fade = _fade(len(still.image))
         self._mouth = Mouth.of(head, origin, self._painting)
+        whole = F.interpolate(_tensor(seen), still.image.shape[:2], mode="bilinear")
+        self.backdrop = Backdrop.of(head, origin, whole, still) if still_wall else None
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:
         """The fields of one frame, from its prediction and its driving keypoints (K,2)."""
         size = prediction.image.shape[:2]
         shares = _shares(torch.from_numpy(prediction.deformation))
+        if self.backdrop:
+            shares = self.backdrop.carried(shares, prediction.background, keypoints)
         displacement = _smoothly(shares, size[0])
         support = _smoothly(_tensor(support_map(self.origin, keypoints))[0], size[0])
         support = support.clamp(0, 1) * self._fade
@@ -99,7 +114,9 @@ class Sitter:
             painted[part] = torch.lerp(painted[part], lips.colour, lips.inside)
             hidden[part] = torch.maximum(hidden[part] * (1 - lips.near), lips.inside * support[part])
         painted = torch.lerp(light * support, painted, hidden)
-        return Fields(displacement * support, 1 - hidden[0], painted[0], support)
+        displacement *= support
+        wall = self.backdrop.bared(displacement) if self.backdrop else torch.zeros_like(support)
+        return Fields(displacement, 1 - hidden[0], painted[0], support, wall)
 
     def _hidden(self, occlusion: Tensor, motion: Tensor) -> Tensor:
         """1x1xhxw in [0, 1], 1 where the painting does not show what the frame needs.
@@ -116,7 +133,7 @@ class Sitter:
         change = small - _moved(self._still, motion)
         # What comes from beyond the region the network has never seen: its prediction there is a guess.
         change *= (motion.abs() <= 1).all(-1)
-        change = _spread(change, LIGHT_REACH)
+        change = spread(change, LIGHT_REACH)
         return LIGHT_LIMIT * torch.tanh(change / LIGHT_LIMIT)
 
     def _colour_shift(self, small: Tensor, motion: Tensor, seen: Tensor) -> Tensor:
@@ -127,8 +144,8 @@ class Sitter:
         """
         weight = resized(seen, small.shape[2:]).square()
         wrong = (_moved(self._painting, motion) - small) * weight
-        spread = _spread(torch.cat([wrong, weight], dim=1), MATCH_REACH)
-        return spread[:, :3] / (spread[:, 3:] + 1e-3)
+        around = spread(torch.cat([wrong, weight], dim=1), MATCH_REACH)
+        return around[:, :3] / (around[:, 3:] + 1e-3)
 
 
 def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
@@ -202,20 +219,6 @@ def _spline(before: int, after: int) -> Tensor:
 def _moved(maps: Tensor, motion: Tensor) -> Tensor:
     """1xCxhxw maps seen through the 1xh'xw'x2 motion; beyond the edge they go on as they end there."""
     return F.grid_sample(maps, motion, padding_mode="border", align_corners=True)
-
-
-def _spread(maps: Tensor, reach: int) -> Tensor:
-    """1xCxhxw maps, each place the mean around it, nearer places counting more, up to twice `reach` away."""
-    rows, columns = (_means(n, reach) for n in maps.shape[2:])
-    return rows @ maps @ columns.T
-
-
-@cache
-def _means(length: int, reach: int) -> Tensor:
-    place = torch.arange(length)
-    near = ((place[:, None] - place).abs() <= reach).float()
-    near /= near.sum(1, keepdim=True)
-    return near @ near
 
 
 def _tensor(image: np.ndarray) -> Tensor:

@@ -167,6 +167,10 @@ def _add_animate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--size", type=int, metavar="N", help="longest side of the frames (default: the painting's)"
     )
+    sub.add_argument(
+        "--still-wall", default=default.still_wall, action=argparse.BooleanOptionalAction,
+        help="what is behind the sitter stays as it is painted (default: it does)",
+    )  # fmt: skip
     sub.add_argument("--all-faces", action="store_true", help="animate every sitter that is found")
     sub.add_argument("--loop", default=default.loop, choices=protocol.LOOPS, help="default: %(default)s")
     sub.add_argument("--fps", type=float, help="frames per second (default: the video's)")

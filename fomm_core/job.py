@@ -33,11 +33,13 @@ class Scene(NamedTuple):
         track: the driving motion, N frames.
         sitters: who moves, the largest first.
         plain: whether the prediction is written as it is, as the published code does.
+        still_wall: as in `Job`.
     """
 
     track: MotionTrack
     sitters: list[Sitter]
     plain: bool
+    still_wall: bool
 
 
 class Looked(NamedTuple):
@@ -204,7 +206,7 @@ def prepare(
     looked = looked or look_ahead(job, painting, control)
     track = driving.read(job, animator, control, resumed, plain, looked.clip)
     found = sitters.prepare(painting, job, track, animator, control, plain, looked.painting)
-    return Scene(track, found, plain)
+    return Scene(track, found, plain, job.still_wall)
 
 
 def frames(
@@ -237,10 +239,12 @@ def _scaled(painting: np.ndarray, size: int | None) -> tuple[np.ndarray, float]:
     return smaller, smaller.shape[1] / painting.shape[1]
 
 
-def _canvas(painting: np.ndarray, scale: float, sitter: Sitter, still: Prediction) -> Canvas:
+def _canvas(
+    painting: np.ndarray, scale: float, sitter: Sitter, still: Prediction, still_wall: bool
+) -> Canvas:
     x, y, w, h = (round(v * scale) for v in sitter.region)
     region = Region(x, y, max(1, w), max(1, h))
-    return Canvas(painting, region, sitter.origin, still, sitter.animator.head)
+    return Canvas(painting, region, sitter.origin, still, sitter.animator.head, still_wall)
 
 
 def _writer(job: Job, output: Path, fps: float, written: Callable[[int, Path], None], control: Control):
@@ -268,7 +272,9 @@ def _frames(
     canvases = []
     if not scene.plain:
         pairs = zip(scene.sitters, streams, strict=True)
-        canvases = [_canvas(painting, scale, sitter, next(stream)) for sitter, stream in pairs]
+        canvases = [
+            _canvas(painting, scale, sitter, next(stream), scene.still_wall) for sitter, stream in pairs
+        ]
 
     def painted(seen: tuple[int, tuple[Prediction, ...]]) -> np.ndarray:
         number, predictions = seen
@@ -276,7 +282,7 @@ def _frames(
             return predictions[0].image
         frame = painting.copy()
         for canvas, sitter, prediction in zip(canvases, scene.sitters, predictions, strict=True):
-            canvas.paint(frame, *prediction, sitter.value[number])
+            canvas.paint(frame, prediction, sitter.value[number])
         return frame
 
     predictions = enumerate(zip(*streams, strict=True), kept)

@@ -11,7 +11,7 @@ All of it is worked out at the prediction's resolution, in its pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .heads import Head, Poses
+from .smoothing import smoothstep
 
 NAMES = ("mouth_l", "mouth_r", "lip_upper", "lip_lower")
 # Lips that are further apart than in the painting by this many pixels are parted all the way; less far, in part.
@@ -43,8 +44,6 @@ TOP, BOTTOM = 0.45, (0.42, 0.1)
 # The upper teeth: how far down they reach, in widths at rest, and to both sides of the middle, in widths; how soft
 # these edges are; how much of them shows; how bright they are, of the skin's lights.
 TEETH, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.42, (0.05, 0.2), 0.6, 0.8
-
-T = TypeVar("T", np.ndarray, Tensor)
 
 
 class Parted(NamedTuple):
@@ -133,7 +132,7 @@ class Mouth:
         line = (axes.upper + axes.lower) / 2 * _bow(share)
         places = axes.place(axes.along_of(share), line + down * axes.width)
         grid = (places / (side - 1) * 2 - 1).permute(1, 2, 0)[None]
-        colours = F.grid_sample(seen, grid.float(), padding_mode="border", align_corners=True)[0]
+        colours = F.grid_sample(seen, grid, padding_mode="border", align_corners=True)[0]
         light = colours.mean(0)
 
         def of(there: Tensor, lightest: float, darkest: float) -> Tensor:
@@ -292,15 +291,9 @@ class _Lips:
         outer = torch.maximum(radius, outer)
         places = axes.place(outer * cosine + axes.width / 2, outer * sine + middle)
         side = displacement.shape[1]
-        grid = (places / (side - 1) * 2 - 1).permute(1, 2, 0)[None].to(displacement.dtype)
+        grid = (places / (side - 1) * 2 - 1).permute(1, 2, 0)[None]
         model = F.grid_sample(displacement[None], grid, padding_mode="border", align_corners=True)[0] * side
-        return torch.lerp(lips.to(model.dtype), model, smoothstep(away).to(model.dtype)), away
-
-
-def smoothstep(value: T) -> T:
-    """From 0 at 0 and below to 1 at 1 and above, smooth at both ends."""
-    value = value.clip(0, 1)
-    return value * value * (3 - 2 * value)
+        return torch.lerp(lips, model, smoothstep(away)), away
 
 
 def _bow(share: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ class Job:
         strength: factor on relative motion, 0 (still) to 2.
         region: auto, full, or X,Y,W,H in the painting's pixels: what moves.
         driving_region: the same in the driving video.
+        still_wall: keep what is behind the sitter as it is painted, where it can be told from the sitter.
         all_faces: animate every sitter that is found, each in a region of their own; `region` is auto.
         size: longest side of the output in pixels; none keeps the painting's own.
         fps: frame rate of the output; none keeps the driving video's own.
@@ -67,6 +68,7 @@ class Job:
     strength: float = 1.0
     region: str = "auto"
     driving_region: str = "auto"
+    still_wall: bool = True
     all_faces: bool = False
     size: int | None = None
     fps: float | None = None

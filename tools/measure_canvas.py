@@ -150,7 +150,7 @@ def look_rows(subject: Subject) -> list[tuple[str, str, str]]:
         canvas = Canvas(painting, region, subject.value[0], subject.animator.still(), subject.animator.head)
         for index, (prediction, keypoints) in enumerate(predictions):
             frame = painting.copy()
-            canvas.paint(frame, *prediction, keypoints)
+            canvas.paint(frame, prediction, keypoints)
             outside.append(changed_outside(frame, painting, region))
             if index == 0:
                 identity.append(psnr(crop(frame, region), crop(painting, region)))
@@ -234,7 +234,7 @@ def before_and_after(subject: Subject) -> Image.Image:
     prediction, keypoints = list(subject.predictions())[number]
     frame = painting.copy()
     canvas = Canvas(painting, region, origin, subject.animator.still(), subject.animator.head)
-    canvas.paint(frame, *prediction, keypoints)
+    canvas.paint(frame, prediction, keypoints)
     whole = Region(region.x, region.y, min(region.w, CELL), min(region.h, CELL))
     middle = keypoints.mean(0) / 2 + 0.5
     x, y = (
@@ -277,7 +277,7 @@ def timed(animator: Animator, rounds: int) -> tuple[list[float], list[float], li
         (batch,) = animator.animate((origin + 0.05)[None], turned[None])
         predicted = time.process_time()
         frame = painting.copy()
-        canvas.paint(frame, *(part[0] for part in batch), keypoints + 0.05)
+        canvas.paint(frame, Prediction(*(part[0] for part in batch)), keypoints + 0.05)
         if number:  # the first warms up
             network.append(predicted - began)
             own.append(time.process_time() - predicted)

@@ -79,6 +79,7 @@ def request_of(scene: bpy.types.Scene, settings: object, painting: str, output: 
         strength=settings.strength,
         region=settings.region if settings.region and not settings.all_faces else "auto",
         driving_region=settings.driving_region or "auto",
+        still_wall=settings.still_wall,
         all_faces=settings.all_faces,
         size=settings.size or None,
         fps=scene.render.fps / scene.render.fps_base if settings.use_scene_fps else None,

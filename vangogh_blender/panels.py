@@ -116,6 +116,7 @@ class VANGOGH_PT_motion(_SubPanel, bpy.types.Panel):
         for name in ("smooth", "loop", "use_scene_fps"):
             fields.prop(settings, name)
         fields.prop(settings, "driving_region", placeholder="auto")
+        fields.prop(settings, "still_wall")
 
 
 class VANGOGH_PT_output(_SubPanel, bpy.types.Panel):

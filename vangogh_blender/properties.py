@@ -155,6 +155,12 @@ class JobSettings(ShowSettings):
         **_ONCE,
     )
     loop: EnumProperty(name="Loop", description="How the motion repeats", items=_LOOPS, **_ONCE)
+    still_wall: BoolProperty(
+        name="Still Wall",
+        description="Keep what is behind the sitter as it is painted",
+        default=True,
+        **_ONCE,
+    )
     all_faces: BoolProperty(
         name="All Sitters",
         description="Move every sitter that is found, each in a region of their own",

@@ -39,7 +39,8 @@ def painting() -> np.ndarray:
 def prediction(colour: int = 99, occlusion: np.ndarray = SHOWN, deformation: np.ndarray | None = None):
     identity = coordinate_grid(H, W, torch.zeros(1)).numpy()
     image = np.full((64, 64, 3), colour, np.uint8)
-    return Prediction(image, identity if deformation is None else deformation, occlusion)
+    background = np.zeros((H, W), np.float32)
+    return Prediction(image, identity if deformation is None else deformation, occlusion, background)
 
 
 STILL = prediction()
@@ -49,7 +50,7 @@ def painted(
     painting: np.ndarray, region: Region, frame: Prediction, still: Prediction = STILL, keypoints=WIDE
 ):
     result = painting.copy()
-    Canvas(painting, region, keypoints, still).paint(result, *frame, keypoints)
+    Canvas(painting, region, keypoints, still).paint(result, frame, keypoints)
     return result
 
 
@@ -72,6 +73,7 @@ def test_stillness_is_the_painting_itself(region, painting):
         rng.integers(0, 256, (64, 64, 3), np.uint8),
         STILL.deformation,
         rng.uniform(0, 1, (H, W)).astype(np.float32),
+        STILL.background,
     )
     assert (painted(painting, region, still, still) == painting).all()
 
@@ -215,7 +217,7 @@ def test_neighbours_do_not_erase_each_other(dtype):
     painting = noise(3, dtype)
     frame = painted(painting, LEFT, moved_by(7, 120), keypoints=NARROW)
     first = frame.copy()
-    Canvas(painting, RIGHT, NARROW, STILL).paint(frame, *moved_by(-4, 120), NARROW)
+    Canvas(painting, RIGHT, NARROW, STILL).paint(frame, moved_by(-4, 120), NARROW)
     assert (first[:, 70:100] != painting[:, 70:100]).any(), "the first reaches into the second's region"
     edge = 70 + int(60 * (1 - 0.3 * 0.7 - REACH - SOFTNESS)) - 4
     assert (frame[:, :edge] == first[:, :edge]).all()
@@ -228,7 +230,7 @@ def test_a_still_neighbour_leaves_motion_in_place_where_it_fades():
     painting = noise()
     frame = painted(painting, LEFT, moved_by(7, 120), keypoints=NARROW)
     first = frame.copy()
-    Canvas(painting, RIGHT, NARROW, STILL).paint(frame, *STILL, NARROW)
+    Canvas(painting, RIGHT, NARROW, STILL).paint(frame, STILL, NARROW)
     support = support_map(NARROW, NARROW)[SUPPORT_SIDE // 2, :, 0]
     faint = 70 + int((support > 0.05).argmax() / SUPPORT_SIDE * 120)
     assert difference(frame, first)[60:100, faint : faint + 2].mean() < 8

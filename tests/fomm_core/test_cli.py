@@ -84,7 +84,8 @@ def test_every_option_reaches_the_job(arguments, monkeypatch):
     )
     options = (
         "--config c --precision fp32 --motion absolute --no-adapt-scale --reference-frame 7 --strength 1.5 "
-        "--region 1,2,30,40 --driving-region 5,6,70,80 --size 300 --fps 12 --start 1 --end 2 --format webp --resume"
+        "--region 1,2,30,40 --driving-region 5,6,70,80 --size 300 --fps 12 --start 1 --end 2 --format webp "
+        "--resume --no-still-wall"
     )
     command = arguments(Path("v.mp4"), *options.split())
     assert cli.main(command) == 0
@@ -92,6 +93,7 @@ def test_every_option_reaches_the_job(arguments, monkeypatch):
         command[1], "v.mp4", command[4], model=command[6], config="c", device="cpu", precision="fp32",
         motion="absolute", adapt_scale=False, reference_frame="7", strength=1.5, region="1,2,30,40",
         driving_region="5,6,70,80", size=300, fps=12.0, start=1.0, end=2.0, format="webp", resume=True,
+        still_wall=False,
     )  # fmt: skip
     cli.main(["animate", "p", "v", "--output", "o"])
     assert seen[1] == protocol.Job("p", "v", "o")

@@ -8,22 +8,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fomm_core.animator import Prediction
+from fomm_core import backdrop
 from fomm_core.canvas import Canvas
-from fomm_core.heads import PLACES, Head
+from fomm_core.heads import Head
 from fomm_core.mouth import AROUND, NAMES, Mouth, _Axes
-from fomm_core.network.layers import coordinate_grid
 from fomm_core.regions import Region
+from tests.fomm_core.toy_head import FACE, HEAD, ROWS, SIDE, still
 
-SIDE = 256
-ROWS = list(PLACES)
-HEAD = Head.of(ROWS)
 LEFT, RIGHT, UPPER, LOWER = (ROWS.index(name) for name in NAMES)
-# A head that looks at us, its face 0.9 of the frame high, its lips near the middle.
-FACE = np.array([(0.8 * x, 0.8 * (6.6 - y)) for x, y, _ in PLACES.values()], np.float32)
 WIDTH = (FACE[LEFT, 0] - FACE[RIGHT, 0]) / 2 * (SIDE - 1)  # of its mouth, in pixels
 MIDDLE = SIDE // 2
 UPPER_LIP, LOWER_LIP, SKIN = (200, 60, 60), (60, 60, 200), (180, 150, 120)
+
+
+@pytest.fixture(autouse=True)
+def no_backdrop(monkeypatch):
+    monkeypatch.setattr(backdrop, "matte", torch.zeros_like)
 
 
 def painting() -> np.ndarray:
@@ -47,16 +47,10 @@ def opened(pixels: float, face: np.ndarray = FACE) -> np.ndarray:
     return face
 
 
-def still() -> Prediction:
-    """Of a model that moves nothing, and paints all it paints green."""
-    image = np.full((SIDE, SIDE, 3), (0, 255, 0), np.uint8)
-    return Prediction(image, coordinate_grid(64, 64, torch.zeros(1)).numpy(), np.ones((64, 64), np.float32))
-
-
 def painted(keypoints: np.ndarray, head: Head | None = HEAD, occlusion: float = 1.0) -> np.ndarray:
     canvas = Canvas(painting(), Region(0, 0, SIDE, SIDE), FACE, still(), head)
     frame = painting()
-    canvas.paint(frame, *still()._replace(occlusion=np.full((64, 64), occlusion, np.float32)), keypoints)
+    canvas.paint(frame, still()._replace(occlusion=np.full((64, 64), occlusion, np.float32)), keypoints)
     return frame
 
 

@@ -68,7 +68,7 @@ def ideal(off: float = 0.0, image: int = 0):
         others = [d for d in range(FRAMES) if d != s]
         flow = clip["flow"][others, s].astype(np.float32) + np.array([off, 0], np.float32)
         wrong = np.clip(driving.astype(int) + image, 0, 255).astype(np.uint8)
-        prediction = Prediction(wrong, flow, np.ones((len(driving), SMALL, SMALL), np.float32))
+        prediction = Prediction(wrong, flow, *np.ones((2, len(driving), SMALL, SMALL), np.float32))
         yield Driven(source, driving, clip["landmarks"][others] + np.float32([off, 0]), prediction)
 
     return answer

@@ -73,6 +73,11 @@ def test_every_setting_of_the_motion_and_the_region_reaches_the_worker(addon, se
 
     assert sent("one") == ("pingpong", 2.5, "-3,1,20,20", False)
     assert sent("two", loop="seamless", smooth=0.0) == ("seamless", 0.0, "-3,1,20,20", False)
+    assert sent("still") == ("pingpong", 2.5, "-3,1,20,20", False)
+    assert json.loads((tmp_path / "still" / "job.json").read_text())["still_wall"] is True
+    chosen.still_wall = False
+    assert sent("moving") == ("pingpong", 2.5, "-3,1,20,20", False)
+    assert json.loads((tmp_path / "moving" / "job.json").read_text())["still_wall"] is False
     # Every face has a region of its own, and the one that was picked waits for its turn.
     assert sent("three", all_faces=True) == ("pingpong", 2.5, "auto", True)
     assert chosen.region == "-3,1,20,20"

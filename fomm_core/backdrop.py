@@ -1,0 +1,122 @@
+"""The wall behind a sitter, which stands still while the sitter moves before it.
+
+The dense motion network is told by keypoints alone where a head is. It does not look at the painting, so hair
+beyond the head that it imagines stays behind, and a part of the wall goes along. The sitter's matte tells what is
+what: what is the sitter's goes with the motion next to it, what is the wall's stays, and where the sitter has left
+it, the wall goes on as it is beside the sitter, mirrored.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
+from torch import Tensor
+
+from .animator import Prediction
+from .heads import Head
+from .matte import matte
+from .smoothing import smoothstep, spread
+
+# The median of the matte at the head's keypoints, at the least, and the most of the picture that it may take:
+# otherwise it has not been understood.
+SITTER, MOST = 0.9, 0.95
+# What the model calls less than the first wall at rest is sitter, whatever the matte says; above the second it is
+# the matte that tells.
+OWN = (0.05, 0.15)
+# The sitter's motion goes on beyond the head as it is within this many of the deformation's pixels, nearer ones
+# counting more: the second look, for what the first does not reach, by so much less.
+NEAR, FAR, LESS = 2, 8, 0.03
+LEAST = 1e-3  # where both see less than this of the head, the motion ends
+# Below the head's lowest keypoint, within so much of the picture's half side, is a body, which stays.
+BODY = 0.15
+# The wall is bared where the sitter moves by this many pixels of the prediction.
+MOVES = 1.5
+# Where the wall is made up: from so little of a sitter on, and so many pixels around.
+TRACE, WIDER = 0.1, 3
+SOFT = 2.0  # pixels, that the places that it is taken from are smoothed by
+
+
+class Backdrop:
+    """One sitter's matte, and what it says of each frame.
+
+    Args:
+        shown: 1x1xSxS in [0, 1], 1 where the region of the painting shows the sitter.
+        head: the model's.
+    """
+
+    def __init__(self, shown: Tensor, head: Head):
+        self._shown, self._head = shown, head
+        self._sitter = binary_dilation(shown[0, 0].numpy() > TRACE, iterations=WIDER)
+        # A pixel wider, for what lies between the prediction's pixels.
+        self._made_up = torch.from_numpy(binary_dilation(self._sitter, iterations=2).astype(np.float32))
+
+    @classmethod
+    def of(cls, head: Head | None, origin: np.ndarray, seen: Tensor, still: Prediction) -> Backdrop | None:
+        """The backdrop of a sitter, of whom the model knows that it is a head; None where no matte was found.
+
+        Args:
+            origin: (K,2), the source's keypoints in [-1, 1] of the sitter's region.
+            seen: 1x3xSxS, of 255, the region of the painting as it is seen.
+            still: what the model predicts for no motion, of one frame.
+        """
+        if head is None:
+            return None
+        shown = matte(seen)
+        places = torch.from_numpy(origin[head.rows])[None, None]
+        found = F.grid_sample(shown, places, padding_mode="border", align_corners=True)
+        if found.median() < SITTER or shown.mean() > MOST:
+            return None
+        own = F.interpolate(torch.from_numpy(still.background)[None, None], seen.shape[2:], mode="bilinear")
+        return cls(torch.maximum(shown, smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))), head)
+
+    def carried(self, shares: Tensor, background: np.ndarray, keypoints: np.ndarray) -> Tensor:
+        """The motion with that of the sitter where the model has the background's, which is none.
+
+        Args:
+            shares: (2,h,w), the model's motion.
+            background: (h,w) in [0, 1], how much each place follows the background.
+            keypoints: (K,2), the frame's, in [-1, 1].
+        """
+        still = torch.from_numpy(background)
+        height, width = still.shape
+        line = torch.linspace(-1, 1, height)[:, None]
+        lowest = float(keypoints[self._head.rows, 1].max())
+        body = F.interpolate(self._shown, (height, width), mode="area")[0, 0] * smoothstep(
+            (line - lowest) / BODY
+        )
+        # The background's candidate being zero, the model's motion is the sitter's times what is not background.
+        seen = torch.cat([shares, (1 - still + still * body)[None]])[None]
+        near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
+        return shares + still * near[:2] / (near[2] + LEAST)
+
+    def bared(self, displacement: Tensor) -> Tensor:
+        """(1,S,S) in [0, 1]: how much of a frame is wall, by the (2,S,S) motion of what is not, in shares.
+
+        Where it is made up, none while nothing moves: the painting shows a sitter's soft outline as it is.
+        """
+        side = displacement.shape[1]
+        line = torch.arange(side, dtype=torch.float32)
+        places = torch.stack([line + displacement[0] * side, line[:, None] + displacement[1] * side], dim=-1)
+        shown = F.grid_sample(
+            self._shown, places[None] / (side - 1) * 2 - 1, padding_mode="border", align_corners=True
+        )  # fmt: skip
+        stays = self._made_up * (1 - smoothstep(torch.hypot(*displacement) * side / MOVES))
+        return (1 - shown[0]) * (1 - stays)
+
+    def behind(self) -> Tensor:
+        """(2,S,S), in shares: where each place of the wall is taken from, 0 where the painting shows it.
+
+        Across the sitter's outline, as far beyond it as the place is within; next to it, where that is the sitter
+        again, or no longer in the picture.
+        """
+        sitter, side = self._sitter, len(self._sitter)
+        here = np.indices(sitter.shape)
+        _, nearest = distance_transform_edt(sitter, return_indices=True)
+        across = 2 * nearest - here
+        inside = ((across >= 0) & (across < side)).all(0)
+        y, x = across.clip(0, side - 1)
+        places = np.where(inside & ~sitter[y, x], across, nearest) - here
+        smooth = [gaussian_filter(part.astype(np.float32), SOFT) * sitter for part in places[::-1]]
+        return torch.from_numpy(np.stack(smooth)) / side

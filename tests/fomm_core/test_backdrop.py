@@ -1,0 +1,165 @@
+"""The wall behind a sitter stands still, and nothing of the sitter stays behind on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import binary_dilation
+
+from fomm_core import backdrop, media, regions
+from fomm_core.animator import Prediction
+from fomm_core.backdrop import Backdrop
+from fomm_core.canvas import Canvas
+from fomm_core.heads import Head
+from fomm_core.matte import matte
+from fomm_core.regions import Region
+from tests.fomm_core.toy_head import FACE, HEAD, SIDE, still
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WHOLE = Region(0, 0, SIDE, SIDE)
+MIDDLE, TOP = SIDE / 2, 100  # of the head, a disc with its hair
+HEAD_RADIUS, HAIR = 52, 12
+SHIFT = 14  # pixels, that the head moves to the right
+RED = 170  # of a sitter, more than of any wall
+
+
+def disc(radius: float, x: float = MIDDLE, y: float = TOP, side: int = SIDE) -> np.ndarray:
+    rows, columns = np.mgrid[:side, :side] * (SIDE / side)
+    return np.hypot(columns - x, rows - y) < radius
+
+
+def sitter(shift: float = 0.0) -> np.ndarray:
+    """Where head and hair are, and the body below, which does not move."""
+    body = np.zeros((SIDE, SIDE), bool)
+    body[TOP + HEAD_RADIUS + 40 :, 70:186] = True
+    return disc(HEAD_RADIUS + HAIR, MIDDLE + shift) | body
+
+
+def painting(dtype: type = np.uint8, channels: int = 3) -> np.ndarray:
+    """A red sitter before a wall without red, each pixel of which is another."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(40, 200, (SIDE, SIDE, channels))
+    picture[..., 0] = np.where(sitter(), 230, rng.integers(0, 60, (SIDE, SIDE)))
+    if channels == 4:
+        picture[..., 3] = 255
+    return (picture * (np.iinfo(dtype).max // 255)).astype(dtype)
+
+
+def moved(radius: int = HEAD_RADIUS) -> tuple[Prediction, np.ndarray]:
+    """A model that moves what is so far from the head's middle to the right: not the hair, or some of the wall."""
+    soft = np.zeros((64, 64), np.float32)
+    for more in range(-6, 7):
+        soft += disc(radius + more, MIDDLE + SHIFT, side=64) / 13
+    deformation = still().deformation.copy()
+    deformation[..., 0] -= soft * SHIFT * 2 / (SIDE - 1)
+    keypoints = FACE + np.float32([SHIFT * 2 / (SIDE - 1), 0])
+    return still()._replace(deformation=deformation, background=1 - soft), keypoints
+
+
+@pytest.fixture(autouse=True)
+def true_matte(monkeypatch):
+    shown = torch.from_numpy(sitter().astype(np.float32))[None, None]
+    monkeypatch.setattr(backdrop, "matte", lambda seen: shown.clone())
+
+
+def rest() -> Prediction:
+    return still()._replace(background=1 - disc(HEAD_RADIUS, side=64).astype(np.float32))
+
+
+def painted(picture: np.ndarray, head: Head | None = HEAD, radius: int = HEAD_RADIUS) -> np.ndarray:
+    prediction, keypoints = moved(radius)
+    frame = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), head).paint(frame, prediction, keypoints)
+    return frame
+
+
+def red(frame: np.ndarray) -> np.ndarray:
+    return frame[..., 0] / (np.iinfo(frame.dtype).max / 255) > RED
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 3), (np.uint16, 3), (np.uint8, 4)])
+def test_the_whole_sitter_moves_and_leaves_nothing_behind(dtype, channels):
+    """Hair that the model knows nothing of goes with the head; the body stays."""
+    frame = painted(painting(dtype, channels))
+    wrong = (red(frame) != sitter(SHIFT)).sum() / sitter().sum()
+    assert wrong < 0.04
+    left = sitter() & ~disc(HEAD_RADIUS + HAIR + 2, MIDDLE + SHIFT) & disc(HEAD_RADIUS + HAIR)
+    assert red(frame)[left].mean() < 0.02
+    assert (
+        red(painted(painting(dtype, channels), None)) & left
+    ).sum() > 0.5 * left.sum()  # without a backdrop
+
+
+def test_the_wall_stands_still():
+    """Bit for bit, beyond a few pixels of the outline, before and after."""
+    picture = painting()
+    wall = ~binary_dilation(sitter() | sitter(SHIFT), iterations=backdrop.WIDER + 3)
+    radius = HEAD_RADIUS + HAIR + 12
+    assert (painted(picture, radius=radius) == picture)[wall].all()
+    assert not (painted(picture, None, radius) == picture)[wall].all()
+
+
+def test_what_the_sitter_has_left_is_made_of_wall():
+    """Each of its pixels is one of the painting's own."""
+    picture, frame = painting(), painted(painting())
+    left = sitter() & ~disc(HEAD_RADIUS + HAIR + 4, MIDDLE + SHIFT) & disc(HEAD_RADIUS + HAIR)
+    known = {tuple(pixel) for pixel in picture[~sitter()]}
+    assert np.mean([tuple(pixel) in known for pixel in frame[left]]) > 0.95
+    assert len({tuple(pixel) for pixel in frame[left]}) > 0.5 * left.sum()  # no colour is drawn out
+
+
+def test_without_motion_every_pixel_stays():
+    picture = painting()
+    frame = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), HEAD).paint(frame, rest(), FACE)
+    assert (frame == picture).all()
+
+
+def test_another_sitter_who_moves_behind_is_not_undone():
+    picture, (prediction, keypoints) = painting(), moved()
+    frame = picture.copy()
+    frame[20:60, 20:60] = (10, 250, 250)  # what has become of that part of the wall
+    Canvas(picture, WHOLE, FACE, rest(), HEAD).paint(frame, prediction, keypoints)
+    assert (frame[20:60, 20:60] == (10, 250, 250)).all()
+
+
+@pytest.mark.parametrize("shown", [0.0, 1.0])
+def test_a_matte_that_cannot_be_is_not_used(shown, monkeypatch):
+    monkeypatch.setattr(backdrop, "matte", lambda seen: torch.full((1, 1, SIDE, SIDE), shown))
+    seen = torch.zeros(1, 3, SIDE, SIDE)
+    assert Backdrop.of(HEAD, FACE, seen, rest()) is None
+    assert (painted(painting()) == painted(painting(), None)).all()
+
+
+def test_a_model_whose_keypoints_nobody_has_named_has_none():
+    assert Backdrop.of(None, FACE, torch.zeros(1, 3, SIDE, SIDE), rest()) is None
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 4))
+def test_the_wall_behind_comes_from_the_wall(seed, count):
+    rng = np.random.default_rng(seed)
+    shown = np.zeros((SIDE, SIDE), bool)
+    for x, y, radius in zip(*rng.uniform(0, SIDE, (2, count)), rng.uniform(8, 60, count)):
+        shown |= disc(radius, x, y)
+    places = Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD).behind().numpy() * SIDE
+    rows, columns = np.indices(shown.shape)
+    x = (columns + places[0]).round().astype(int).clip(0, SIDE - 1)
+    y = (rows + places[1]).round().astype(int).clip(0, SIDE - 1)
+    assert not shown[y, x][shown].mean() > 0.1  # where outlines meet, what lies between is smoothed
+    assert (places[:, ~binary_dilation(shown, iterations=backdrop.WIDER)] == 0).all()
+
+
+def test_the_network_tells_a_painted_sitter_from_the_wall():
+    picture = media.as_seen(media.read_painting(EXAMPLES / "painting.jpg"))
+    region = regions.around_sitter(picture)
+    seen = torch.from_numpy(regions.crop(picture, region).copy()).permute(2, 0, 1)[None].float()
+    shown = matte(torch.nn.functional.interpolate(seen, (SIDE, SIDE), mode="area"))[0, 0]
+    assert shown[100:160, 100:160].mean() > 0.98
+    assert shown[:100, :30].mean() < 0.02
+    assert shown[:100, -30:].mean() < 0.02
+    assert shown[-10:, 100:150].mean() > 0.9  # the body is the sitter's, too

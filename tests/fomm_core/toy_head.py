@@ -1,0 +1,23 @@
+"""A head whose keypoints are landmarks, and what a model that moves nothing says of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fomm_core.animator import Prediction
+from fomm_core.heads import PLACES, Head
+from fomm_core.network.layers import coordinate_grid
+
+SIDE = 256
+ROWS = list(PLACES)
+HEAD = Head.of(ROWS)
+# A head that looks at us, its face 0.9 of the frame high, its lips near the middle.
+FACE = np.array([(0.8 * x, 0.8 * (6.6 - y)) for x, y, _ in PLACES.values()], np.float32)
+
+
+def still() -> Prediction:
+    """Of a model that moves nothing, trusts all it sees, and paints all it paints green."""
+    image = np.full((SIDE, SIDE, 3), (0, 255, 0), np.uint8)
+    trusted, moving = np.ones((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    return Prediction(image, coordinate_grid(64, 64, torch.zeros(1)).numpy(), trusted, moving)
