@@ -115,7 +115,9 @@ class Sitter:
             hidden[part] = torch.maximum(hidden[part] * (1 - lips.near), lips.inside * support[part])
         painted = torch.lerp(light * support, painted, hidden)
         displacement *= support
-        wall = self.backdrop.bared(displacement) if self.backdrop else torch.zeros_like(support)
+        wall = torch.zeros_like(support)
+        if self.backdrop:
+            wall = self.backdrop.bared(displacement, prediction.background)
         return Fields(displacement, 1 - hidden[0], painted[0], support, wall)
 
     def _hidden(self, occlusion: Tensor, motion: Tensor) -> Tensor:
