@@ -99,7 +99,7 @@ def test_the_wall_stands_still():
     """Bit for bit, beyond a few pixels of the outline, before and after."""
     picture = painting()
     wall = ~binary_dilation(sitter() | sitter(SHIFT), iterations=backdrop.WIDER + 3)
-    radius = HEAD_RADIUS + HAIR + 12
+    radius = HEAD_RADIUS + HAIR + 4
     assert (painted(picture, radius=radius) == picture)[wall].all()
     assert not (painted(picture, None, radius) == picture)[wall].all()
 
