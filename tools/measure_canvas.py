@@ -266,11 +266,16 @@ def timed(animator: Animator, rounds: int) -> tuple[list[float], list[float], li
     rng = np.random.default_rng(0)
     painting = rng.integers(0, 256, (*SCREEN, 3), np.uint8)
     region = Region((SCREEN[1] - SCREEN[0]) // 2, 0, SCREEN[0], SCREEN[0])
+    if animator.head:  # a sitter, who has lips and a wall behind
+        sitter = media.as_seen(media.read_painting(ROOT / "examples" / "painting.jpg"))
+        face = Image.fromarray(regions.crop(sitter, regions.around_sitter(sitter)))
+        painting[:, region.x : region.x + region.w] = face.resize((region.w, region.h))
     origin, turned = animator.set_source(resized(regions.crop(painting, region), animator.frame_size, True))
-    # Random weights have their keypoints anywhere; a sitter's fill the region.
-    spread = np.linspace(-0.7, 0.7, len(origin), dtype=np.float32)
-    keypoints = np.stack([spread, spread[rng.permutation(len(spread))]], -1)
-    canvas = Canvas(painting, region, keypoints, animator.still())
+    keypoints = origin
+    if not animator.head:  # random weights have their keypoints anywhere; a sitter's fill the region
+        spread = np.linspace(-0.7, 0.7, len(origin), dtype=np.float32)
+        keypoints = np.stack([spread, spread[rng.permutation(len(spread))]], -1)
+    canvas = Canvas(painting, region, keypoints, animator.still(), animator.head)
     network, own = [], []
     for number in range(rounds + 1):
         began = time.process_time()
