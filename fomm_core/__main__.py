@@ -8,6 +8,8 @@ import sys
 # such as Blender, slows down all that PyTorch computes. It is read once, when PyTorch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# NumPy's BLAS spins, too, after each of the tiny matrices that a frame has, on a core that has a frame of its own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from .cli import main
 

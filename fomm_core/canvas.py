@@ -98,13 +98,15 @@ class Canvas:
         place = slice(rows.start + y, rows.stop + y), slice(columns.start + x, columns.stop + x)
         ours, rest = frame[place], self.painting[place]
         shown = fields.support[0].numpy() > 0
+        wall = None if self._wall is None else self._wall[rows, columns].astype(np.float32)
         if not np.array_equal(ours, rest):
             # Another sitter has moved here: what is ours fades into what has become of the rest.
+            others = ours.astype(np.float32) - rest
             through = 1 - (fields.support / SOLID).clamp(max=1)
-            moving += torch.from_numpy(ours.astype(np.float32) - rest).permute(2, 0, 1) * through
-        if self._wall is not None:
-            behind = self._wall[rows, columns].astype(np.float32) - rest + ours
-            moving = torch.lerp(moving, torch.from_numpy(behind).permute(2, 0, 1), fields.wall)
+            moving += torch.from_numpy(others).permute(2, 0, 1) * through
+            wall = None if wall is None else wall + others
+        if wall is not None:
+            moving.lerp_(torch.from_numpy(wall).permute(2, 0, 1), fields.wall)
         if len(moving) == 4:  # what is and stays transparent has a colour that nobody sees: it is left alone
             shown &= (moving[3] >= 0.5).numpy() | (ours[..., 3] > 0)
         np.copyto(ours, self._pixels(moving), where=shown[..., None])

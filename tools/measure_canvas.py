@@ -11,6 +11,7 @@ on the processor, with one thread: what else the machine does has no say.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m fomm_core` has it; read once, by NumPy
 
 import numpy as np
 import torch
