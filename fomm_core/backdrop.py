@@ -49,7 +49,7 @@ class Backdrop:
     def __init__(self, shown: Tensor, head: Head):
         self._shown, self._head = shown, head
         self._sitter = binary_dilation(shown[0, 0].numpy() > TRACE, iterations=WIDER)
-        # A pixel wider, for what lies between the prediction's pixels.
+        # Two pixels wider, for what lies between the prediction's pixels.
         self._made_up = torch.from_numpy(binary_dilation(self._sitter, iterations=2).astype(np.float32))
 
     @classmethod

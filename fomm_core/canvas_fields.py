@@ -52,8 +52,8 @@ class Fields(NamedTuple):
         displacement: (2,S,S), (x, y) in shares of the region's width and height.
         kept: (1,S,S) in [0, 1].
         painted: (3,S,S), of 255, multiplied by what is not kept already, and the light besides.
-        support: (1,S,S) in [0, 1]; where it is 0 the displacement, what is painted and the wall are 0, and all is
-            kept.
+        support: (1,S,S) in [0, 1]; where it is 0 the displacement and what is painted are 0, all is kept, and the
+            canvas changes nothing.
         wall: (1,S,S) in [0, 1].
     """
 
