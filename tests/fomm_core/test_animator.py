@@ -40,13 +40,17 @@ def everything(animator, motion):
 
 
 def test_predictions_have_the_promised_form(animator, motion):
-    image, deformation, occlusion = everything(animator, motion)
+    image, deformation, *maps = everything(animator, motion)
     assert image.shape == (N, 64, 64, 3)
     assert image.dtype == np.uint8
     assert deformation.shape == (N, 16, 16, 2)
-    assert occlusion.shape == (N, 16, 16)
-    assert deformation.dtype == occlusion.dtype == np.float32
-    assert 0 <= occlusion.min() <= occlusion.max() <= 1
+    assert deformation.dtype == np.float32
+    for part in maps:  # occlusion and background
+        assert part.shape == (N, 16, 16)
+        assert part.dtype == np.float32
+        assert 0 <= part.min() <= part.max() <= 1
+    masks = np.concatenate(list(animator.masks(*motion)))
+    assert maps[1] == pytest.approx(masks[:, 0])
     assert image.std() > 5, "the model under test paints something"
     assert np.abs(image[0].astype(int) - image[5]).max() > 2, "and it moves"
 
