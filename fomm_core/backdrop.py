@@ -17,6 +17,7 @@ from torch import Tensor
 from .animator import Prediction
 from .heads import Head
 from .matte import matte
+from .network import resized
 from .smoothing import smoothstep, spread
 
 # The median of the matte at the head's keypoints, at the least, and the most of the picture that it may take:
@@ -82,9 +83,8 @@ class Backdrop:
         height, width = still.shape
         line = torch.linspace(-1, 1, height)[:, None]
         lowest = float(keypoints[self._head.rows, 1].max())
-        body = F.interpolate(self._shown, (height, width), mode="area")[0, 0] * smoothstep(
-            (line - lowest) / BODY
-        )
+        shown = F.interpolate(self._shown, (height, width), mode="area")[0, 0]
+        body = shown * smoothstep((line - lowest) / BODY)
         # The background's candidate being zero, the model's motion is the sitter's times what is not background.
         seen = torch.cat([shares, (1 - still + still * body)[None]])[None]
         near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
@@ -128,5 +128,5 @@ class Backdrop:
 
 def _own(background: np.ndarray, side: int) -> Tensor:
     """(1,S,S) in [0, 1], what the (h,w) background leaves to the sitter for certain."""
-    own = F.interpolate(torch.from_numpy(background)[None, None], (side, side), mode="bilinear")[0]
+    own = resized(torch.from_numpy(background)[None, None], (side, side))[0]
     return smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))

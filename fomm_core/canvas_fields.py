@@ -87,7 +87,7 @@ class Sitter:
         self._trust = _map(still.occlusion)
         self._fade = _fade(len(still.image))
         self._mouth = Mouth.of(head, origin, self._painting)
-        whole = F.interpolate(_tensor(seen), still.image.shape[:2], mode="bilinear")
+        whole = resized(_tensor(seen), still.image.shape[:2])
         self.backdrop = Backdrop.of(head, origin, whole, still) if still_wall else None
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:

@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
+        if options.steps < 1:
+            raise UserError("arguments", "Without steps nothing is learnt.", "Use --steps 2400, say.")
         check_writable(options.output.parent)
         train, test = (read(options.data / part) for part in ("train", "test"))
         torch.manual_seed(options.seed)

@@ -12,7 +12,7 @@ from fomm_core.network.layers import coordinate_grid
 SIDE = 256
 ROWS = list(PLACES)
 HEAD = Head.of(ROWS)
-# A head that looks at us, its face 0.9 of the frame high, its lips near the middle.
+# A head that looks at us, its lips in the middle of the frame, its forehead at the upper edge.
 FACE = np.array([(0.8 * x, 0.8 * (6.6 - y)) for x, y, _ in PLACES.values()], np.float32)
 
 

@@ -54,6 +54,13 @@ def test_the_same_seed_gives_the_same_weights(data, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_no_steps_train_nothing(data, tmp_path, capsys):
+    output = tmp_path / "matte.safetensors"
+    assert train_matte.main(["--data", str(data), "--output", str(output), "--steps", "0"]) == 1
+    assert "--steps" in capsys.readouterr().err
+    assert not output.exists()
+
+
 @pytest.mark.parametrize("missing", ["train", "test"])
 def test_without_clips_it_says_so_and_writes_nothing(missing, data, tmp_path, capsys):
     for path in (data / missing).iterdir():
