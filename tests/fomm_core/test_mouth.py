@@ -117,6 +117,23 @@ def test_a_mouth_opens_gradually(pixels):
     assert (a.inside - b.inside).abs().max() < 0.1
 
 
+def test_lips_that_hardly_part_move_as_the_model_says():
+    """Which need not be where their keypoints are."""
+    displacement = torch.full((2, SIDE, SIDE), 3 / SIDE)
+    parted = mouth().parted(displacement, opened(0.1))
+    assert (parted.displacement * SIDE - 3).abs().max() < 0.1
+    assert parted.inside.max() < 0.05
+
+
+def test_the_skin_beside_a_lip_goes_with_it():
+    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), opened(12))
+    lip = (opened(12)[LOWER, 1] + 1) / 2 * (SIDE - 1)
+    down = [-float(parted.displacement[1, round(lip + below) - parted.rows.start,
+            MIDDLE - parted.columns.start]) * SIDE for below in (2, 0.25 * WIDTH, 0.5 * WIDTH)]  # fmt: skip
+    assert down[0] == pytest.approx(12, abs=1)
+    assert down[0] > down[1] > down[2] > -0.01
+
+
 def test_far_from_the_mouth_the_motion_is_the_models():
     displacement = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) / SIDE
     parted = mouth().parted(displacement, opened(10))
