@@ -52,12 +52,14 @@ class _Known:
     Attributes:
         value, jacobian: its keypoints, (1,K,2) and (1,K,2,2).
         origin, source: the same, and what the network keeps of the picture, on the device.
+        still: the prediction for no motion, once it has been asked for.
     """
 
     value: np.ndarray
     jacobian: np.ndarray
     origin: Keypoints
     source: Source
+    still: Prediction | None = None
 
 
 def devices() -> list[tuple[str, str]]:
@@ -168,15 +170,22 @@ class Animator:
             UserError: out_of_memory where even one frame at a time is too much.
         """
         self._require_source("animate")
-        if still_first:
-            value = np.concatenate([self._set.value, value])
-            jacobian = np.concatenate([self._set.jacobian, jacobian])
-        yield from self._in_batches(self._batches(value, jacobian), self._predict)
+        known = self._set
+        if still_first and known.still:
+            yield known.still
+        elif still_first:
+            value = np.concatenate([known.value, value])
+            jacobian = np.concatenate([known.jacobian, jacobian])
+        for prediction in self._in_batches(self._batches(value, jacobian), self._predict):
+            if still_first and not known.still:
+                known.still = Prediction(*(part[:1].copy() for part in prediction))
+            yield prediction
 
     def still(self) -> Prediction:
         """The prediction of one frame, without the first axis, for no motion: the driving pose is the source's."""
         self._require_source("still")
-        (prediction,) = self.animate(self._set.value, self._set.jacobian)
+        nothing = slice(0, 0)
+        (prediction,) = self.animate(self._set.value[nothing], self._set.jacobian[nothing], still_first=True)
         return Prediction(*(part[0] for part in prediction))
 
     def masks(self, value: np.ndarray, jacobian: np.ndarray) -> Iterator[np.ndarray]:

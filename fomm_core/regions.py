@@ -15,6 +15,9 @@ from .errors import UserError
 SEARCH_SIDE = 640
 # Smaller boxes, in pixels of the searched picture, are not looked at.
 LEAST_FACE = 48
+# The smallest take most of the time. Where the largest face alone matters, boxes from the first number on come
+# before all others, and one from the second on is believed: just above the first they come out too large.
+LARGE_FACE, SURELY_LARGE = 72, 96
 # Where the largest face is a smaller share of the shorter side, a group may sit there: finer detail tells.
 SMALL_FACE = 0.15
 # Beside a face, one this much smaller is a pattern in the clothes, or a figure in the background.
@@ -93,26 +96,35 @@ def find_faces(image: np.ndarray) -> list[Region]:
     and not, what does not overlap a surer one, and what is not far smaller than the largest. Where that is small in
     the picture, or there is none, the search is repeated in finer detail.
     """
-    height, width = image.shape[:2]
-    most = (MOST_PIXELS / (height * width)) ** 0.5
-    scale = min(most, max(SEARCH_SIDE / max(height, width), min(1.0, SEARCH_SIDE / 2 / min(height, width))))
-    finer = min(1.0, most, 2 * scale)
+    scale, finer = _scales(image)
     faces = _faces(image, scale)
-    if finer > scale and (not faces or faces[0].w < SMALL_FACE * min(height, width)):
+    if finer > scale and (not faces or faces[0].w < SMALL_FACE * min(image.shape[:2])):
         faces = _faces(image, finer) or faces
     return [face for face in faces if face.w >= FAR_SMALLER * faces[0].w]
 
 
 def find_face(image: np.ndarray) -> Region | None:
     """The box of the largest face in an (H,W,3) uint8 image, or None."""
+    scale, _ = _scales(image)
+    for face in _faces(image, scale, LARGE_FACE)[:1]:
+        if face.w * scale >= SURELY_LARGE and face.w >= SMALL_FACE * min(image.shape[:2]):
+            return face
     return next(iter(find_faces(image)), None)
 
 
-def _faces(image: np.ndarray, scale: float) -> list[Region]:
+def _scales(image: np.ndarray) -> tuple[float, float]:
+    """By how much an image is scaled to be searched, and to be searched in finer detail."""
+    height, width = image.shape[:2]
+    most = (MOST_PIXELS / (height * width)) ** 0.5
+    scale = min(most, max(SEARCH_SIDE / max(height, width), min(1.0, SEARCH_SIDE / 2 / min(height, width))))
+    return scale, min(1.0, most, 2 * scale)
+
+
+def _faces(image: np.ndarray, scale: float, least: int = LEAST_FACE) -> list[Region]:
     """What is found in the image scaled by `scale`, and found again, largest first."""
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    hits = _hits(np.asarray(small), LEAST_FACE, min(size), 1.15)
+    hits = _hits(np.asarray(small), least, min(size), 1.15)
     hits = [Region(*(round(v / scale) for v in hit)) for hit in hits]
     seen = [(_votes(image, hit), hit.w, hit) for hit in _merged(hits) if hit.w >= SMALLEST]
     faces: list[Region] = []

@@ -75,11 +75,27 @@ def test_still_is_the_prediction_for_no_motion(animator, picture):
     line = np.linspace(-1, 1, 16, dtype=np.float32)
     identity = np.stack(np.meshgrid(line, line), -1)
     assert still.deformation == pytest.approx(identity, abs=1e-4)
-    with_still = next(animator.animate(value[None], jacobian[None], still_first=True))
-    for a, b in zip(still, with_still, strict=True):
-        assert (a == b[0]).all()
     animator.set_source(255 - picture(64, 64))
     assert (animator.still().image != still.image).any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_the_still_picture_is_predicted_once(animator, motion, batch_size, monkeypatch):
+    animator.batch_size = batch_size
+    predict, seen = animator._predict, []
+    monkeypatch.setattr(animator, "_predict", lambda *about: seen.append(len(about[0])) or predict(*about))
+
+    def frames(**how) -> list[np.ndarray]:
+        return [np.concatenate(part) for part in zip(*animator.animate(*motion, **how), strict=True)]
+
+    moved, first, again = frames(), frames(still_first=True), frames(still_first=True)
+    still = animator.still()
+    total = len(motion[0])
+    assert sum(seen) == 3 * total + 1
+    for *parts, alone in zip(moved, first, again, still, strict=True):
+        for part in parts[1:]:
+            assert (part[0] == alone).all()
+            assert (part[1:] == parts[0]).all()
 
 
 def test_the_plain_networks_are_not_kept(model_file, motion, picture):

@@ -150,6 +150,17 @@ def test_small_faces_in_a_large_picture(sitter):
     assert all(any(is_face(face, *place, 280) for face in faces) for place in ((500, 700), (1800, 600)))
 
 
+@pytest.mark.parametrize("side", [110, 400])
+def test_the_largest_face_alone(side, sitter, monkeypatch):
+    """A small one is found, too; where there is a large one, nobody looks for those that are smaller still."""
+    sizes, hits = [], regions._hits
+    monkeypatch.setattr(regions, "_hits", lambda image, *about: sizes.append(about[0]) or hits(image, *about))
+    picture = Image.new("RGB", (640, 640), (70, 60, 50))
+    picture.paste(sitter.resize((side, side)), (100, 150))
+    assert is_face(regions.find_face(np.asarray(picture)), 100, 150, side)
+    assert (regions.LEAST_FACE in sizes) == (side == 110)
+
+
 @pytest.mark.parametrize("size", [(6000, 300), (300, 6000)])
 def test_a_panorama_of_20_to_1(size, sitter):
     """At a long side of 640 its face would be of ten pixels."""
