@@ -14,7 +14,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # glibc gives each thread an arena of its own, and what is freed in one is of no use to the others: the frames that
 # lanes and writers hand on scatter over all of them, and a job takes a twentieth more. M_ARENA_MAX is -8.
-if sys.platform == "linux":
+# Training, whose steps are other work, is left as it is.
+if sys.platform == "linux" and sys.argv[1:2] not in (["train"], ["finetune"]):
     with contextlib.suppress(OSError, AttributeError):  # another C library has no such thing
         ctypes.CDLL(None).mallopt(-8, 1)
 

@@ -16,7 +16,8 @@ SEARCH_SIDE = 640
 # Smaller boxes, in pixels of the searched picture, are not looked at.
 LEAST_FACE = 48
 # The smallest take most of the time. Where the largest face alone matters, boxes from the first number on come
-# before all others, and one from the second on is believed: just above the first they come out too large.
+# before all others, and one from the second on is believed: just above the first they come out too large. It is
+# SMALL_FACE of SEARCH_SIDE: no finer detail would be asked for.
 LARGE_FACE, SURELY_LARGE = 72, 96
 # Where the largest face is a smaller share of the shorter side, a group may sit there: finer detail tells.
 SMALL_FACE = 0.15
@@ -107,7 +108,7 @@ def find_face(image: np.ndarray) -> Region | None:
     """The box of the largest face in an (H,W,3) uint8 image, or None."""
     scale, _ = _scales(image)
     for face in _faces(image, scale, LARGE_FACE)[:1]:
-        if face.w * scale >= SURELY_LARGE and face.w >= SMALL_FACE * min(image.shape[:2]):
+        if face.w * scale >= SURELY_LARGE:
             return face
     return next(iter(find_faces(image)), None)
 
