@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import inference, lanes
+from . import framing, inference, lanes
 from .errors import UserError
+from .framing import WHOLE, Square
 from .heads import Head
 from .inference import Network
 from .models import Model
@@ -124,17 +125,37 @@ class Animator:
         other._set = None
         return other
 
-    def detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32."""
-        return tuple(np.concatenate(parts) for parts in zip(*self.detections(images), strict=True))
+    def look(self, images: np.ndarray) -> Square:
+        """The square of (N,S,S,3) uint8 images of one head to detect keypoints in: around it, in all of them.
+
+        It is the whole where the model does not say where on a head its keypoints are, or they do not lie so.
+        """
+        if self.head is None:
+            return WHOLE
+        value, _ = self.detect(images)
+        if self.head.poses(value) is None:
+            return WHOLE
+        return framing.within_picture(framing.around(torch.from_numpy(value)[None])[0])
+
+    def detect(self, images: np.ndarray, square: Square = WHOLE) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (N,K,2) and Jacobians (N,K,2,2) of (N,S,S,3) uint8 images, float32.
+
+        The detector looks at the `square` of them; keypoints are in [-1, 1] of the images all the same.
+        """
+        found = self.detections(images, square=square)
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def detections(
-        self, images: Iterable[Item], seen: Callable[[Item], np.ndarray] = np.asarray
+        self,
+        images: Iterable[Item],
+        seen: Callable[[Item], np.ndarray] = np.asarray,
+        square: Square = WHOLE,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The same for images that come one after the other, batch by batch, in order.
 
         Args:
             images: anything of which `seen`, which is called from several threads, makes an (S,S,3) image.
+            square: as for `detect`.
         """
         # On the CPU the lanes do that, too: a thread besides them waits for a core again and again. For a GPU's
         # batches it is done at once, for they would hold dozens of whole frames.
@@ -143,14 +164,14 @@ class Animator:
         images = iter(images)
         batches = iter(lambda: list(islice(images, self.batch_size)), [])
         yield from self._in_batches(
-            ((batch,) for batch in batches), lambda batch: self._detect(np.stack([*map(seen, batch)]))
+            ((batch,) for batch in batches), lambda batch: self._detect(np.stack([*map(seen, batch)]), square)
         )
 
     def set_source(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Make the (S,S,3) uint8 `image` the source; returns its keypoints (K,2) and Jacobians (K,2,2)."""
         key = image.tobytes()
         if key not in self._known:
-            value, jacobian = self.detect(image[None])
+            value, jacobian = self.detect(image[None], self.look(image[None]))
             (source,) = self._in_batches([(image[None],)], self._encode)
             while len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
@@ -241,8 +262,9 @@ class Animator:
         return self._network.encode(self._tensor(images))
 
     @torch.inference_mode()
-    def _detect(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = self._network.detect(self._tensor(images))
+    def _detect(self, images: np.ndarray, square: Square) -> tuple[np.ndarray, np.ndarray]:
+        found = self._network.detect(framing.cut(self._tensor(images), square))
+        found = framing.placed(found, square)
         if found.jacobian is None:  # a model of zero order: parts move without turning
             (value,) = self._fetched(found.value)
             return value, np.broadcast_to(np.eye(2, dtype=np.float32), (*value.shape, 2)).copy()

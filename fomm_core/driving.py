@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,20 @@ from .control import Control
 from .errors import UserError
 from .faces import Probe, Search
 from .files import check_writable, sha256
+from .framing import WHOLE
 from .motion import MotionTrack
 from .protocol import Job
 from .regions import Region
 
 # Changes whenever detection comes to another track for the same video, model and settings.
-DETECTION = 3
+DETECTION = 4
 # A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
 # hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
 THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
 # A cut also changes the thumbnail by so many grey levels of 255 on average: two dark frames are no cut.
 CUT_CHANGE = 8
+# How far a clip's head goes is told by so many of its frames.
+LOOKS = 24
 # A sentence names so many cuts.
 TOLD = 5
 
@@ -153,7 +157,6 @@ def _detected(
     region_text: str,
     looks: Search[list[Probe]] | None,
 ) -> MotionTrack:
-    region: Region | None = None
     probes: list[Probe] = []
     warnings: list[str] = []
     # Each in one piece: an array for each frame, among the large ones that come and go, would scatter the heap
@@ -165,30 +168,42 @@ def _detected(
         warnings.append(sentence)
         control.warn(sentence)
 
-    def taken(frames: Iterator[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-        """Each, and where its thumbnail goes. One fixed crop for the clip: the head's motion stays motion."""
-        nonlocal region, probes
+    def region_in(frame: np.ndarray) -> Region:
+        nonlocal probes
+        what = f"the driving video {reader.path.name}"
+        if region := regions.given(frame, region_text, what):
+            return region
+        probes = looks.found()
+        return faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
+
+    def seen(frame: np.ndarray) -> np.ndarray:
+        """What the model sees of a frame."""
+        return resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
+
+    def checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for frame in frames:
             control.check()
-            if region is None:
-                what = f"the driving video {reader.path.name}"
-                region = regions.given(frame, region_text, what)
-            if region is None:
-                probes = looks.found()
-                region = faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
+            yield frame
+
+    def taken(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Each, and where its thumbnail goes."""
+        for frame in checked(frames):
             thumbnails.extend(bytes(THUMBNAIL**2))
             yield len(thumbnails), frame
 
-    def seen(numbered: tuple[int, np.ndarray]) -> np.ndarray:
-        """What the model sees of a frame."""
+    def noted(numbered: tuple[int, np.ndarray]) -> np.ndarray:
         end, frame = numbered
-        picture = regions.crop(frame, region)
-        picture = resized(picture, animator.frame_size, antialias=region_text != "full")
+        picture = seen(frame)
         thumbnails[end - THUMBNAIL**2 : end] = _thumbnail(picture).tobytes()
         return picture
 
     with contextlib.closing(iter(reader)) as frames:
-        for value, jacobian in animator.detections(taken(frames), seen):
+        first = next(frames)
+        # One fixed region and one fixed square of it for the clip: the head's motion stays motion.
+        region, square = region_in(first), WHOLE
+        if animator.head and region_text != "full":
+            square = animator.look(np.stack([seen(frame) for frame in checked(reader.sparse(LOOKS))]))
+        for value, jacobian in animator.detections(taken(chain([first], frames)), noted, square):
             values.extend(value.tobytes())
             jacobians.extend(jacobian.tobytes())
             control.progress("motion", len(values) // value[0].nbytes, reader.estimate, began)

@@ -23,8 +23,6 @@ Found = TypeVar("Found")
 FEW, MORE = 3, 9
 # So many looks at once: each starts an ffmpeg, and the job has other work to do meanwhile.
 AT_ONCE = 2
-# Seconds to look at of a file that does not say how long it is.
-UNKNOWN_LENGTH = 3.0
 # Boxes of one face: none this many times larger or smaller than the median one.
 ALIKE = 1.6
 
@@ -112,7 +110,7 @@ def _path(probes: Sequence[Probe]) -> Region | None:
 
 def _look(reader: media.VideoReader, shares: Iterable[float], check: Callable[[], None]) -> list[Probe]:
     """The face at each of those shares of the clip's length."""
-    length = reader.estimate / reader.fps or UNKNOWN_LENGTH
+    length = reader.estimate / reader.fps or media.UNKNOWN_LENGTH
 
     def look(share: float) -> list[Probe]:
         check()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from ..errors import UserError
 from . import ffmpeg
 
 MAX_FPS = 240.0
+# Seconds to look at of a file that does not say how long it is.
+UNKNOWN_LENGTH = 3.0
 
 
 class VideoReader:
@@ -56,6 +60,13 @@ class VideoReader:
         other = copy.copy(self)
         other._start += seconds
         return other
+
+    def sparse(self, count: int) -> Iterator[np.ndarray]:
+        """About `count` frames spread evenly over the video, or its first seconds where its length is unknown."""
+        other = copy.copy(self)
+        other.fps = min(self.fps, count / (self.estimate / self.fps or UNKNOWN_LENGTH))
+        with contextlib.closing(iter(other)) as frames:
+            yield from islice(frames, count)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Decode from the start. A broken tail ends the video early; raises `UserError` if no frame is whole."""

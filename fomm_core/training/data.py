@@ -26,11 +26,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import framing
 from ..errors import UserError
 from ..network.layers import coordinate_grid, sample
 
 _PORTRAIT = 0.75  # of the pairs have that frame as their source which is more like a painted portrait
 _FLAT = 0.3  # the least area, against its own, that a head may be brought to
+_SCALES = (-0.47, 0.22)  # logarithms of what places of the new picture are multiplied by
+# Heads that are framed vary in size and place, too, by so much of that; their squares are at most so many times as
+# large as the picture.
+_SIZES, _SHIFTS, _LARGEST = 0.4, 0.5, 1.3
 _SIDES = {"l": "r", "r": "l", "left": "right", "right": "left"}
 
 
@@ -83,8 +88,9 @@ class Pairs:
         return replace(self, **changed)
 
     def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
-        """The same pairs, with flow, visibility, face and inside within a window of their grid each."""
-        maps = {name: windows(getattr(self, name), corners, side) for name in ("visible", "face", "inside")}
+        """The same pairs, with flow, visibility, faces and inside within a window of their grid each."""
+        names = ("visible", "face", "inside", "source_face")
+        maps = {name: windows(getattr(self, name), corners, side) for name in names}
         return replace(self, flow=windows(self.flow[:, None], corners, side)[:, 0], **maps)
 
 
@@ -109,7 +115,7 @@ class Affine:
         def uniform(low: float, high: float, *shape: int) -> Tensor:
             return torch.rand(count, *shape, generator=rng) * (high - low) + low
 
-        angle, scale = uniform(-0.35, 0.35), torch.exp(uniform(-0.47, 0.22))
+        angle, scale = uniform(-0.35, 0.35), torch.exp(uniform(*_SCALES))
         cos, sin = scale * angle.cos(), scale * angle.sin()
         mirrored = uniform(0, 1) < 0.5
         side = 1 - 2 * mirrored.float()
@@ -120,6 +126,20 @@ class Affine:
         """This map, and `other` of the places it leads to; it mirrors what this one does."""
         shift = (other.matrix @ self.shift[..., None])[..., 0] + other.shift
         return Affine(other.matrix @ self.matrix, shift, self.mirrored)
+
+    def framing(self, points: Tensor, chosen: Tensor) -> Affine:
+        """These maps, but where B `chosen` to about the square around the heads of BxFxKx2 landmarks."""
+        square = framing.around(points)
+        half = square[:, 2].clamp(max=_LARGEST)
+        scale = torch.linalg.det(self.matrix).abs().sqrt()
+        wanted = half * ((scale.log() - sum(_SCALES) / 2) * _SIZES).exp()
+        matrix = self.matrix * (wanted / scale)[:, None, None]
+        shift = square[:, :2] + self.shift * _SHIFTS * half[:, None]
+        return Affine(
+            torch.where(chosen[:, None, None], matrix, self.matrix),
+            torch.where(chosen[:, None], shift, self.shift),
+            self.mirrored,
+        )
 
     def places(self, grid: Tensor) -> Tensor:
         """BxHxWx2: where in the old picture each place of the HxWx2 `grid` over the new one looks."""
@@ -187,12 +207,20 @@ class Clips:
             raise UserError("arguments", f"There are no training clips in {self.folder}.", _RENDER)
 
     def draw(
-        self, count: int, rng: torch.Generator, *, small: bool, augment: bool = True, still: float = 0.0
+        self,
+        count: int,
+        rng: torch.Generator,
+        *,
+        small: bool,
+        augment: bool = True,
+        still: float = 0.0,
+        framed: float = 0.0,
     ) -> Pairs:
         """`count` random pairs of random clips, at the motion networks' resolution where `small`.
 
         Of augmented pairs the share `still` has the driving frame brought near to the source's pose, as in a clip
-        of someone who speaks and hardly moves: in rendered ones the head always moves more than the mouth.
+        of someone who speaks and hardly moves: in rendered ones the head always moves more than the mouth. The
+        share `framed` shows the head about as large as the detector is shown it (see `framing`).
         """
         chosen = torch.randint(len(self), (count,), generator=rng)
         frames = [torch.randperm(len(self.clips[c]["images"]), generator=rng)[:2].tolist() for c in chosen]
@@ -202,6 +230,9 @@ class Clips:
         if not augment:
             return self.pairs(picks, None, small=small)
         affine, nearness = Affine.random(count, rng), None
+        if framed:
+            points = torch.stack([clip["landmarks"][[d, s]] for clip, d, s in picks]).float()
+            affine = affine.framing(points, torch.rand(count, generator=rng) < framed)
         if still:
             moment, lot = torch.rand(2, count, generator=rng)
             nearness = (1 - moment.square()) * (lot < still)

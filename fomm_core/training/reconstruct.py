@@ -24,8 +24,10 @@ from torch import Tensor
 
 from ..animator import Animator, Prediction
 from ..animator import resized as resized_image
+from ..driving import LOOKS
 from ..errors import UserError
 from ..files import replacing, writing
+from ..framing import WHOLE, Square
 from ..media import MovieWriter, VideoReader, as_seen, read_painting
 from ..models import Model
 from ..network import resized
@@ -185,13 +187,18 @@ def reconstruct(
     return report
 
 
-def driven(animator: Animator, source: np.ndarray, frames: Iterable[np.ndarray]) -> Iterator[Driven]:
-    """The (S,S,3) uint8 `source` driven by `frames` of the same size, batch by batch, absolutely."""
+def driven(
+    animator: Animator, source: np.ndarray, frames: Iterable[np.ndarray], square: Square = WHOLE
+) -> Iterator[Driven]:
+    """The (S,S,3) uint8 `source` driven by `frames` of the same size, batch by batch, absolutely.
+
+    Keypoints are looked for in the `square` of these.
+    """
     animator.set_source(source)
     frames = iter(frames)
     while batch := list(islice(frames, animator.batch_size)):
         driving = np.stack(batch)
-        value, jacobian = animator.detect(driving)
+        value, jacobian = animator.detect(driving, square)
         done = 0
         for prediction in animator.animate(value, jacobian):
             part = slice(done, done + len(prediction.image))
@@ -228,17 +235,23 @@ def _of_video(animator: Animator, video: Video, film: Path | None) -> Tally:
     """The errors of one video, driven by itself. Raises `UserError` (video, image) where it cannot be."""
     size = animator.frame_size
     if video.path.is_dir():
-        frames = (as_seen(read_painting(path)) for path in pictures_in(video.path))
+        paths = pictures_in(video.path)
+        frames, some = (map(_picture, chosen) for chosen in (paths, paths[:: math.ceil(len(paths) / LOOKS)]))
         fps = _PICTURES_FPS
     else:
         reader = VideoReader(video.path)
-        frames, fps = iter(reader), reader.fps
+        frames, some, fps = iter(reader), reader.sparse(LOOKS), reader.fps
+
+    def seen(frame: np.ndarray) -> np.ndarray:
+        # Copied, for torch warns of the reader's frames, which nobody may write to.
+        return resized_image(frame.copy(), size, antialias=True)
+
+    square = animator.look(np.stack([*map(seen, some)])) if animator.head else WHOLE
     tally = Tally()
-    # Copied, for torch warns of the reader's frames, which nobody may write to.
-    frames = (resized_image(frame.copy(), size, antialias=True) for frame in frames)
+    frames = (seen(frame) for frame in frames)
     with closing(frames), _film(film, fps) as show:
         first = next(frames)
-        for batch in driven(animator, first, chain([first], frames)):
+        for batch in driven(animator, first, chain([first], frames), square):
             tally.add_pictures(batch)
             show(batch)
         if tally.frames < 2:
@@ -246,15 +259,19 @@ def _of_video(animator: Animator, video: Video, film: Path | None) -> Tally:
     return tally
 
 
+def _picture(path: Path) -> np.ndarray:
+    return as_seen(read_painting(path))
+
+
 def _of_clip(animator: Animator, clip: dict[str, Tensor], film: Path | None) -> Tally:
     """The errors of one rendered clip: every frame driven by every other."""
     size = animator.frame_size
     frames = [resized_image(image.permute(1, 2, 0).numpy(), size, antialias=True) for image in clip["images"]]
-    tally = Tally()
+    square, tally = animator.look(np.stack(frames)), Tally()
     with _film(film, _POSES_FPS) as show:
         for s, source in enumerate(frames):
             others = [d for d in range(len(frames)) if d != s]
-            for batch in driven(animator, source, (frames[d] for d in others)):
+            for batch in driven(animator, source, (frames[d] for d in others), square):
                 d, others = others[: len(batch.driving)], others[len(batch.driving) :]
                 face, visible = clip["face"][d].float(), clip["visible"][d, s].float()
                 tally.add_pictures(batch, face, visible)

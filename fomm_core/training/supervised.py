@@ -44,7 +44,15 @@ class Supervised(Course):
     """
 
     columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "tearing", "choice")
-    columns += ("following", "occlusion", "picture", "adversarial", "feature_matching", "discriminator")
+    columns += (
+        "following",
+        "outline",
+        "occlusion",
+        "picture",
+        "adversarial",
+        "feature_matching",
+        "discriminator",
+    )
 
     def __init__(self, setting: Setting, model: models.Model | None = None):
         self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}
@@ -87,12 +95,12 @@ class Supervised(Course):
             "picture": self.objective.picture_terms,
         }
         self.networks = {part: getattr(self.model, part) for part in models.PARTS}
-        self.networks["discriminator"] = discriminator
+        self.networks |= {"discriminator": discriminator, "outline": self.objective.outline}
         dense, painter = self.objective.dense, self.objective.painter
         # The occlusion map learns what is hidden with the motion, and then to serve the picture.
         trained = {
             "landmarks": self.objective.detector.parameters(),
-            "motion": dense.parameters(),
+            "motion": [*dense.parameters(), *self.objective.outline.parameters()],
             "picture": [*painter.parameters(), *dense.occlusion.parameters()],
             "close_ups": [*self.objective.decoder.parameters()],
         }
@@ -210,8 +218,8 @@ class Supervised(Course):
 
     def _pairs(self, part: str, rng: torch.Generator) -> Pairs:
         count = self._share_of(self.settings[part]["pairs"])
-        still = _STILL if part == "motion" else 0.0
-        return self._moved(self.clips.draw(count, rng, small=part != "picture", still=still))
+        how = {"landmarks": {"framed": self.settings["landmarks"]["framed"]}, "motion": {"still": _STILL}}
+        return self._moved(self.clips.draw(count, rng, small=part != "picture", **how.get(part, {})))
 
     def _share_of(self, pairs: int) -> int:
         return max(1, pairs // (self.shares * self.world))

@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 
 from fomm_core import cli
-from fomm_core.animator import Prediction
+from fomm_core.animator import Animator, Prediction
 from fomm_core.errors import UserError
+from fomm_core.framing import Square
+from fomm_core.heads import PLACES
 from fomm_core.media import VideoReader
 from fomm_core.network import resized
 from fomm_core.network.layers import coordinate_grid
@@ -21,6 +23,7 @@ from fomm_core.training import reconstruct as module
 from fomm_core.training.reconstruct import METRICS, Driven, reconstruct
 
 SIZE, SMALL, FRAMES, K = 64, 16, 3, 10
+SQUARE = Square(0.1, -0.1, 0.7)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def rendered(tmp_path) -> Path:
 def ideal(off: float = 0.0, image: int = 0):
     """Stands in for `driven`: the truth of the rendered clips, all coordinates off by `off`, colours by `image`."""
 
-    def answer(animator, source, frames):
+    def answer(animator, source, frames, square):
         driving = np.stack(list(frames))
         clips = [dict(np.load(path)) for path in sorted(answer.folder.glob("*.npz"))]
         clip, s = next(
@@ -154,6 +157,26 @@ def test_all_kinds_of_videos_are_measured_and_a_damaged_one_is_named(model, vide
     shown = list(islice(VideoReader(tmp_path / "out" / "c.mp4"), 9))
     assert [frame.shape for frame in shown] == [(SIZE, 3 * SIZE, 3)] * 4
     assert json.loads((tmp_path / "out" / METRICS).read_text())["errors"] == report.errors
+
+
+@pytest.mark.parametrize("data", ["rendered", "videos"])
+def test_keypoints_are_looked_for_where_the_head_is(data, model, request, monkeypatch):
+    """As in a job; of a clip's frames, or of some that are spread over a video."""
+    model.metadata["landmarks"] = ",".join(list(PLACES)[-K:])
+    folder = request.getfixturevalue(data)
+    looked, taken = [], []
+    monkeypatch.setattr(Animator, "look", lambda animator, images: looked.append(images) or SQUARE)
+    plain = module.driven
+
+    def driven(animator, source, frames, square):
+        taken.append(square)
+        return plain(animator, source, frames, square)
+
+    monkeypatch.setattr(module, "driven", driven)
+    reconstruct(model, folder, device="cpu")
+    of_clips = [len(images) for images in looked if len(images) > 1]  # a source is looked at, too
+    assert of_clips == {"rendered": [FRAMES] * 2, "videos": [4] * 3}[data]
+    assert set(taken) == {SQUARE}
 
 
 def test_held_out_videos_are_taken_where_the_folder_has_some(model, videos):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fomm_core import models
+from fomm_core import framing, models
 from fomm_core.errors import UserError
 from fomm_core.network import DenseMotion, warp
 from fomm_core.network.layers import coordinate_grid, sample
@@ -260,6 +260,21 @@ def test_augmented_flow_still_warps_the_source_onto_the_driving_frame(data, near
             sample(pairs.visible * pairs.face * pairs.inside, pairs.target[:, :, None])[:, 0, :, 0] < 0.99
         )
         assert (there - pairs.origin).abs().amax(-1)[~hidden].max() < (0.05 if nearness else 0.02)
+
+
+def test_framed_heads_are_about_as_large_as_the_detector_is_shown_them(data):
+    clips = Clips(data / "train", 4)
+    clips.grow()
+    sizes, places = [], []
+    for framed in (0.0, 1.0):
+        pairs = clips.draw(200, torch.Generator().manual_seed(3), small=True, framed=framed)
+        square = framing.around(torch.stack([pairs.origin, pairs.target], dim=1))
+        sizes.append(square[:, 2].log())
+        places.append(square[:, :2])
+    # A turned head's square is not its square turned; but for that, the logarithm of its half side is about 0.
+    assert abs(sizes[1].mean()) < 0.1 < abs(sizes[0].mean())
+    assert sizes[1].std() < 0.7 * sizes[0].std()
+    assert places[1].std() < 0.7 * places[0].std()
 
 
 @pytest.mark.parametrize("mapped", [False, True])
