@@ -18,6 +18,8 @@ from .network.layers import coordinate_grid
 # Half a square's side, in units of the keypoints' root mean square distance from their middle: about as far as they
 # reach on a head that is still.
 REACH = 1.8
+# The frames that tell a clip's square are not all of its frames: so much larger it is taken.
+ROOM = 1.05
 # What makes a square less than this much smaller shows hardly more.
 WORTHWHILE = 0.97
 
@@ -45,8 +47,9 @@ def around(points: Tensor) -> Tensor:
 
 
 def within_picture(square: Tensor) -> Square:
-    """One of `around`, (3,), moved into the picture; the whole where it would be hardly smaller."""
+    """One of `around`, (3,), with some room, moved into the picture; the whole where it is hardly smaller."""
     x, y, half = square.tolist()
+    half *= ROOM
     if half > WORTHWHILE:
         return WHOLE
     room = 1 - half

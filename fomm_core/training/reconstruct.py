@@ -31,7 +31,7 @@ from ..framing import WHOLE, Square
 from ..media import MovieWriter, VideoReader, as_seen, read_painting
 from ..models import Model
 from ..network import resized
-from ..network.layers import coordinate_grid
+from ..network.layers import coordinate_grid, sample
 from .data import Clips
 from .videos import Video, pictures_in, videos_in
 
@@ -109,12 +109,24 @@ class Tally:
         pixels = apart * (batch.driving.shape[1] - 1) / 2
         self.add("landmark error (px)", pixels, torch.ones_like(pixels))
         flow = flow.float()
+        self._add_bound(batch, flow, visible)
         found = torch.from_numpy(batch.prediction.deformation).permute(0, 3, 1, 2)
         found = resized(found, flow.shape[1:3]).permute(0, 2, 3, 1)
         wrong = (found - flow).norm(dim=-1)
         still = (coordinate_grid(*flow.shape[1:3], flow) - flow).norm(dim=-1)
         for where, name in ((visible, ""), (visible * face, ", face")):
             self.add(f"flow error / no motion{name}", wrong * where, still * where)
+
+    def _add_bound(self, batch: Driven, flow: Tensor, visible: Tensor) -> None:
+        """What is wrong with N driving frames that are the source warped by the true flow, where it shows them."""
+        source, driving = _colours(batch.source), _colours(batch.driving)
+        size = driving.shape[1:3]
+        places = coordinate_grid(*size, flow).expand(len(driving), -1, -1, -1)
+        flow = sample(flow.permute(0, 3, 1, 2), places).permute(0, 2, 3, 1)
+        sources = source.permute(2, 0, 1).expand(len(driving), -1, -1, -1)
+        wrong = (sample(sources, flow).permute(0, 2, 3, 1) - driving).abs().mean(-1)
+        shown = resized(visible[:, None], size)[:, 0]
+        self.add("L1 / copying the source, true flow", wrong * shown, (source - driving).abs().mean(-1))
 
     def merge(self, other: Tally) -> None:
         self.frames += other.frames
@@ -148,6 +160,9 @@ def reconstruct(
     - the same, and the L1, ", face": within the sitter only.
     - the L1, ", hidden": where the source does not show the surface, and it has to be invented.
     - "hidden, of the error of copying": which share of the error of copying lies there.
+    - "L1 / copying the source, true flow": what a warp of the source by the true flow gets wrong where the source
+      shows the surface: light and looks change from frame to frame, and the flow's grid is coarse. What is hidden
+      comes on top, so that no prediction is likely to come below it.
 
     Args:
         output: where `metrics.json` goes, and films of a few videos: source, driving, prediction.

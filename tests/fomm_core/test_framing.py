@@ -60,10 +60,10 @@ def test_a_square_holds_the_head_of_all_frames(frames, size, way, seed):
     spread = float((points - points.mean(2, keepdim=True)).square().sum(-1).mean().sqrt())
     assert half >= framing.REACH * spread - 1e-6
     square = framing.within_picture(torch.tensor([x, y, half]))
-    if half > framing.WORTHWHILE:
+    if half * framing.ROOM > framing.WORTHWHILE:
         assert square == WHOLE
     else:
-        assert square.half == pytest.approx(half)
+        assert square.half == pytest.approx(half * framing.ROOM)
         assert max(abs(square.x), abs(square.y)) <= 1 - square.half + 1e-6
 
 

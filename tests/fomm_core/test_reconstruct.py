@@ -88,7 +88,9 @@ def test_the_truth_has_no_errors(model, rendered, monkeypatch):
     assert set(report.errors) == {
         "L1", "L1 / copying the source", "L1 / copying the source, face", "L1 / copying the source, hidden",
         "landmark error (px)", "flow error / no motion", "flow error / no motion, face",
+        "L1 / copying the source, true flow",
     }  # fmt: skip
+    assert report.errors.pop("L1 / copying the source, true flow") > 0.1, "the pictures are random"
     assert max(report.errors.values()) < 1e-6
 
 
@@ -157,6 +159,27 @@ def test_all_kinds_of_videos_are_measured_and_a_damaged_one_is_named(model, vide
     shown = list(islice(VideoReader(tmp_path / "out" / "c.mp4"), 9))
     assert [frame.shape for frame in shown] == [(SIZE, 3 * SIZE, 3)] * 4
     assert json.loads((tmp_path / "out" / METRICS).read_text())["errors"] == report.errors
+
+
+def test_what_the_true_flow_leaves_is_known(model, rendered):
+    """A sitter that is mirrored in one frame, and brighter by 10; the upper half hides another picture."""
+    axis = np.linspace(-1, 1, SMALL)
+    grid = np.stack(np.meshgrid(axis, axis), -1)
+    for path in rendered.glob("*.npz"):
+        clip = dict(np.load(path))
+        other = clip["images"][1].copy()
+        clip["images"][:] = clip["images"][0] // 2
+        clip["images"][1] = clip["images"][0][:, ::-1] + 10
+        clip["images"][1, : SIZE // 2] = other[: SIZE // 2]
+        clip["flow"][:], clip["visible"][:] = grid, 1
+        clip["flow"][1, ::2] = clip["flow"][::2, 1] = grid * [-1, 1]
+        clip["visible"][1, ::2, : SMALL // 2] = clip["visible"][::2, 1, : SMALL // 2] = 0
+        np.savez(path, **clip)
+    clips = [np.load(path)["images"].astype(float) for path in rendered.glob("*.npz")]
+    copied = sum(np.abs(a - b).mean() for images in clips for a in images for b in images)
+    left = len(clips) * 4 * 10 / 2  # of the four pairs of a clip that show both, in one half of the picture
+    found = reconstruct(model, rendered, device="cpu").errors["L1 / copying the source, true flow"]
+    assert found == pytest.approx(left / copied, rel=0.2)  # the pictures are noise, sampled at 16-bit places
 
 
 @pytest.mark.parametrize("data", ["rendered", "videos"])

@@ -157,7 +157,7 @@ def test_doctor(command, addon, settings, capsys):
     page = capsys.readouterr().out
     assert f"Blender {bpy.app.version_string}" in page
     assert "torch 2." in page
-    assert "starter, bundled, 12 MB" in page
+    assert "starter, bundled, 14 MB" in page
     assert "free" in page
 
 
