@@ -88,9 +88,8 @@ class Pairs:
         return replace(self, **changed)
 
     def windows(self, corners: list[tuple[int, int]], side: int) -> Pairs:
-        """The same pairs, with flow, visibility, faces and inside within a window of their grid each."""
-        names = ("visible", "face", "inside", "source_face")
-        maps = {name: windows(getattr(self, name), corners, side) for name in names}
+        """The same pairs, with flow, visibility, face and inside within a window of their grid each."""
+        maps = {name: windows(getattr(self, name), corners, side) for name in ("visible", "face", "inside")}
         return replace(self, flow=windows(self.flow[:, None], corners, side)[:, 0], **maps)
 
 

@@ -150,18 +150,6 @@ def occlusion_loss(motion: DenseMotion, pairs: Pairs, weight: Tensor) -> Tensor:
     return F.binary_cross_entropy(occlusion, pairs.visible, weight=weight, reduction="sum") / weight.sum()
 
 
-def outline_loss(found: Tensor, pairs: Pairs) -> Tensor:
-    """Cross entropy of Bx2xhxw logits with where the driving frame shows the sitter, and where the source does.
-
-    Keypoints tell the dense motion network so much that it hardly looks at the picture, where the outlines of hair
-    and hat are; of features that have to tell these, too, the choice of motions can be made by them.
-    """
-    truth = torch.cat([pairs.face, pairs.source_face], dim=1)
-    weight = pairs.inside.expand_as(truth)
-    wrong = F.binary_cross_entropy_with_logits(found, truth, weight=weight, reduction="sum")
-    return wrong / weight.sum().clamp(min=1)
-
-
 def attention(pairs: Pairs, parts: list[int]) -> Tensor:
     """Bx1xhxw weights of places: the sitter counts double, eyes and mouth (landmarks `parts`) far more."""
     near = gaussian_heatmaps(pairs.target[:, parts], *pairs.face.shape[2:], variance=0.004)

@@ -96,9 +96,7 @@ class Objective:
         self._one_at_a_time = threading.Lock() if spectral else nullcontext()
         self.kinds, self.parts = parts, [index for kind in parts for index in kind]
         self.facial = facial
-        # Only to be taught: nobody asks it afterwards.
-        self.outline = nn.Conv2d(self.dense.hourglass.outputs, 2, 7)
-        for network in (self.generator, self.detector, self.outline, discriminator):
+        for network in (self.generator, self.detector, discriminator):
             network.to(device, memory_format=torch.channels_last)
         if settings["bfloat16"]:
             in_half(model, device, torch.bfloat16)
@@ -144,7 +142,6 @@ class Objective:
         window = pairs.windows(corners, side)
         scale = strength.to(weight)[:, None, None, None]
         terms = losses.dense_losses(motion, window, weight, scale)
-        terms["outline"] = losses.outline_loss(self.outline(around), window)
         weight = weight * (0.2 + 0.8 * window.known) * window.inside
         followed = losses.following_losses(
             motions, log_mask, _within(target.value[:, self.facial], corners, side, features.shape[2:]),

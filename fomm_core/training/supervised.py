@@ -44,15 +44,7 @@ class Supervised(Course):
     """
 
     columns = ("keypoints", "keypoint_motion", "heatmap", "jacobian", "deformation", "tearing", "choice")
-    columns += (
-        "following",
-        "outline",
-        "occlusion",
-        "picture",
-        "adversarial",
-        "feature_matching",
-        "discriminator",
-    )
+    columns += ("following", "occlusion", "picture", "adversarial", "feature_matching", "discriminator")
 
     def __init__(self, setting: Setting, model: models.Model | None = None):
         self.settings = setting.config["train_params"] | {"bfloat16": setting.precision == "bf16"}
@@ -95,12 +87,12 @@ class Supervised(Course):
             "picture": self.objective.picture_terms,
         }
         self.networks = {part: getattr(self.model, part) for part in models.PARTS}
-        self.networks |= {"discriminator": discriminator, "outline": self.objective.outline}
+        self.networks["discriminator"] = discriminator
         dense, painter = self.objective.dense, self.objective.painter
         # The occlusion map learns what is hidden with the motion, and then to serve the picture.
         trained = {
             "landmarks": self.objective.detector.parameters(),
-            "motion": [*dense.parameters(), *self.objective.outline.parameters()],
+            "motion": dense.parameters(),
             "picture": [*painter.parameters(), *dense.occlusion.parameters()],
             "close_ups": [*self.objective.decoder.parameters()],
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -162,7 +161,7 @@ def test_a_window_has_the_terms_of_that_part_of_the_whole(objective, monkeypatch
         rows, columns = slice(y, y + 6), slice(x, x + 6)
         torch.testing.assert_close(part.deformation[number], whole.deformation[number, rows, columns])
         torch.testing.assert_close(part.occlusion_map[number], whole.occlusion_map[number, :, rows, columns])
-        for name in ("visible", "face", "inside", "source_face"):
+        for name in ("visible", "face", "inside"):
             torch.testing.assert_close(
                 getattr(cut, name)[number], getattr(true, name)[number, :, rows, columns]
             )
@@ -334,22 +333,3 @@ def test_a_shifted_sitter_is_not_torn():
     assert tearing(shifted) == pytest.approx(0, abs=1e-6)
     assert tearing(torn) > 0.05
     assert tearing(behind) == pytest.approx(0, abs=1e-6)
-
-
-def test_the_outline_is_that_of_the_driving_frame_and_of_the_source():
-    some = replace(pairs(1), source_face=pairs(2).face)
-    truth = torch.cat([some.face, some.source_face], dim=1)
-    right = (truth * 2 - 1) * 30
-    assert losses.outline_loss(right, some) == pytest.approx(0, abs=1e-6)
-    assert losses.outline_loss(right.flip(1), some) > 5
-    # What is not inside the picture is passed over.
-    outside = torch.where(some.inside > 0, right, -right)
-    assert losses.outline_loss(outside, some) == pytest.approx(0, abs=1e-6)
-    assert losses.outline_loss(torch.zeros_like(truth), some) == pytest.approx(math.log(2))
-
-
-def test_the_outline_teaches_what_the_motion_is_chosen_by(objective):
-    terms = objective.motion_terms(pairs(3), torch.Generator().manual_seed(1))
-    weight = objective.dense.hourglass.encoder.down_blocks[0].conv.weight
-    (gradient,) = torch.autograd.grad(terms["outline"], weight)
-    assert gradient.abs().max() > 0
