@@ -202,7 +202,8 @@ def _detected(
         # One fixed region and one fixed square of it for the clip: the head's motion stays motion.
         region, square = region_in(first), WHOLE
         if animator.head and region_text != "full":
-            square = animator.look(np.stack([seen(frame) for frame in checked(reader.sparse(LOOKS))]))
+            some = chain([first], reader.sparse(LOOKS))
+            square = animator.look(np.stack([seen(frame) for frame in checked(some)]))
         for value, jacobian in animator.detections(taken(chain([first], frames)), noted, square):
             values.extend(value.tobytes())
             jacobians.extend(jacobian.tobytes())

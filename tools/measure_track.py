@@ -157,10 +157,11 @@ def _pictures() -> list[tuple[str, np.ndarray]]:
 
 def _still_clip(animator: Animator, picture: np.ndarray, frames: int) -> MotionTrack:
     rng = np.random.default_rng(0)
+    square = animator.look(resized(picture, animator.frame_size, antialias=True)[None])
     parts = []
     for _ in range(frames):
         noisy = (picture + rng.normal(0, NOISE, picture.shape)).round().clip(0, 255).astype(np.uint8)
-        parts.append(animator.detect(resized(noisy, animator.frame_size, antialias=True)[None]))
+        parts.append(animator.detect(resized(noisy, animator.frame_size, antialias=True)[None], square))
     return MotionTrack(*(np.concatenate(part) for part in zip(*parts, strict=True)), 25.0)
 
 

@@ -62,10 +62,13 @@ class VideoReader:
         return other
 
     def sparse(self, count: int) -> Iterator[np.ndarray]:
-        """About `count` frames spread evenly over the video, or its first seconds where its length is unknown."""
+        """About `count` frames spread evenly over the video, or its first seconds where its length is unknown.
+
+        None where the file is so much shorter than it says that none of them would be in it.
+        """
         other = copy.copy(self)
         other.fps = min(self.fps, count / (self.estimate / self.fps or UNKNOWN_LENGTH))
-        with contextlib.closing(iter(other)) as frames:
+        with contextlib.suppress(UserError), contextlib.closing(iter(other)) as frames:
             yield from islice(frames, count)
 
     def __iter__(self) -> Iterator[np.ndarray]:

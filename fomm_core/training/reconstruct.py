@@ -261,11 +261,11 @@ def _of_video(animator: Animator, video: Video, film: Path | None) -> Tally:
         # Copied, for torch warns of the reader's frames, which nobody may write to.
         return resized_image(frame.copy(), size, antialias=True)
 
-    square = animator.look(np.stack([*map(seen, some)])) if animator.head else WHOLE
     tally = Tally()
     frames = (seen(frame) for frame in frames)
     with closing(frames), _film(film, fps) as show:
         first = next(frames)
+        square = animator.look(np.stack([first, *map(seen, some)])) if animator.head else WHOLE
         for batch in driven(animator, first, chain([first], frames), square):
             tally.add_pictures(batch)
             show(batch)

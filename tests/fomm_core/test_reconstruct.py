@@ -198,7 +198,7 @@ def test_keypoints_are_looked_for_where_the_head_is(data, model, request, monkey
     monkeypatch.setattr(module, "driven", driven)
     reconstruct(model, folder, device="cpu")
     of_clips = [len(images) for images in looked if len(images) > 1]  # a source is looked at, too
-    assert of_clips == {"rendered": [FRAMES] * 2, "videos": [4] * 3}[data]
+    assert of_clips == {"rendered": [FRAMES] * 2, "videos": [1 + 4] * 3}[data]
     assert set(taken) == {SQUARE}
 
 

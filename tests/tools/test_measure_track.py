@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fomm_core.framing import WHOLE
 from fomm_core.motion import MotionTrack
 from tools import measure_track
 from tools.measure_track import PIXEL, Row, jitter, loop, table
@@ -65,7 +66,12 @@ class Detector:
 
     frame_size = 32
 
-    def detect(self, images):
+    def look(self, images):
+        assert len(images) == 1
+        return WHOLE
+
+    def detect(self, images, square):
+        assert square == WHOLE
         value = np.zeros((len(images), 1, 2), np.float32)
         value[:, 0, 0] = images.mean((1, 2, 3)) / 25.5 - 5
         return value, np.broadcast_to(np.eye(2, dtype=np.float32), (len(images), 1, 2, 2))
