@@ -110,7 +110,7 @@ def _path(probes: Sequence[Probe]) -> Region | None:
 
 def _look(reader: media.VideoReader, shares: Iterable[float], check: Callable[[], None]) -> list[Probe]:
     """The face at each of those shares of the clip's length."""
-    length = reader.estimate / reader.fps or media.UNKNOWN_LENGTH
+    length = reader.length
 
     def look(share: float) -> list[Probe]:
         check()

@@ -3,13 +3,12 @@
 from .frames import MAX_SIDE, FrameWriter, frame_path
 from .movie import MovieWriter, Sound
 from .paintings import MAX_PIXELS, as_seen, colour_profile, read_painting, scaled
-from .video import MAX_FPS, UNKNOWN_LENGTH, VideoReader, has_sound
+from .video import MAX_FPS, VideoReader, has_sound
 
 __all__ = [
     "MAX_FPS",
     "MAX_PIXELS",
     "MAX_SIDE",
-    "UNKNOWN_LENGTH",
     "FrameWriter",
     "MovieWriter",
     "Sound",

@@ -55,6 +55,11 @@ class VideoReader:
         self.estimate = round(length * self.fps)
         self._start, self._end = start, end
 
+    @property
+    def length(self) -> float:
+        """About how many seconds it takes; a few where the file does not say."""
+        return self.estimate / self.fps or UNKNOWN_LENGTH
+
     def later(self, seconds: float) -> VideoReader:
         """The same video from so many seconds after this one's start on. Its estimate is still the whole's."""
         other = copy.copy(self)
@@ -67,7 +72,7 @@ class VideoReader:
         None where the file is so much shorter than it says that none of them would be in it.
         """
         other = copy.copy(self)
-        other.fps = min(self.fps, count / (self.estimate / self.fps or UNKNOWN_LENGTH))
+        other.fps = min(self.fps, count / self.length)
         with contextlib.suppress(UserError), contextlib.closing(iter(other)) as frames:
             yield from islice(frames, count)
 

@@ -126,7 +126,7 @@ class Affine:
         shift = (other.matrix @ self.shift[..., None])[..., 0] + other.shift
         return Affine(other.matrix @ self.matrix, shift, self.mirrored)
 
-    def framing(self, points: Tensor, chosen: Tensor) -> Affine:
+    def framed(self, points: Tensor, chosen: Tensor) -> Affine:
         """These maps, but where B `chosen` to about the square around the heads of BxFxKx2 landmarks."""
         square = framing.around(points)
         half = square[:, 2].clamp(max=_LARGEST)
@@ -231,7 +231,7 @@ class Clips:
         affine, nearness = Affine.random(count, rng), None
         if framed:
             points = torch.stack([clip["landmarks"][[d, s]] for clip, d, s in picks]).float()
-            affine = affine.framing(points, torch.rand(count, generator=rng) < framed)
+            affine = affine.framed(points, torch.rand(count, generator=rng) < framed)
         if still:
             moment, lot = torch.rand(2, count, generator=rng)
             nearness = (1 - moment.square()) * (lot < still)

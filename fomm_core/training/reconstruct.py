@@ -203,7 +203,7 @@ def reconstruct(
 
 
 def driven(
-    animator: Animator, source: np.ndarray, frames: Iterable[np.ndarray], square: Square = WHOLE
+    animator: Animator, source: np.ndarray, frames: Iterable[np.ndarray], square: Square
 ) -> Iterator[Driven]:
     """The (S,S,3) uint8 `source` driven by `frames` of the same size, batch by batch, absolutely.
 

@@ -277,6 +277,20 @@ def test_framed_heads_are_about_as_large_as_the_detector_is_shown_them(data):
     assert places[1].std() < 0.7 * places[0].std()
 
 
+def test_the_detector_learns_from_framed_heads_and_the_motion_from_still_ones(data, tmp_path, monkeypatch):
+    settings, seen, plain = config(), set(), Clips.draw
+    settings["train_params"]["landmarks"].update(share=0.5, framed=0.25)
+    settings["train_params"]["motion"]["share"] = 0.3
+
+    def draw(clips, count, rng, *, still=0.0, framed=0.0, **options):
+        seen.add((still, framed))
+        return plain(clips, count, rng, still=still, framed=framed, **options)
+
+    monkeypatch.setattr(Clips, "draw", draw)
+    run(data, tmp_path / "out", 6, config=settings)
+    assert seen == {(0, 0.25), (0.5, 0), (0, 0)}, "landmarks, motion and close-ups, pictures"
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_small_pictures_are_those_that_the_networks_look_at(data, mapped):
     """Sampled at places of their own, they teach keypoints that lie beside the truth, by a third of a place."""
