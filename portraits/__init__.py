@@ -1,3 +1,3 @@
 """Synthetic talking portraits with ground truth. A tool of the developers; never in the artist's zip."""
 
-VERSION = 4
+VERSION = 5

@@ -18,6 +18,15 @@ from scipy.spatial import cKDTree
 
 BUST_BOTTOM = 2.4  # body below this height is never in a picture
 BUST_HALF_WIDTH = 3.4
+# Teeth and tongue: how much lower than in the base mesh, in decimetres, and how much narrower: so more is seen of
+# the upper teeth, and none breaks through the cheeks of a wide mouth. An open jaw's tongue also lies so much lower
+# and further back than it.
+SEATS = (
+    ("helper-upper-teeth", -0.04, 0.92),
+    ("helper-lower-teeth", -0.02, 0.85),
+    ("helper-tongue", -0.02, 0.85),
+)
+LYING = 0.03
 ANCESTRIES = ("african", "asian", "caucasian")
 
 # What each landmark is found by: a point in canonical space (the nearest body vertex is taken), or a target and the
@@ -152,10 +161,13 @@ class Head:
             index, offset = _read_target(path)
             row = self._row[index]
             keep = row >= 0
+            row, offset = row[keep], offset[keep]
+            if name.endswith("/mouth-open"):
+                row, offset = self._with_jaw(row, offset)
             number = self.target_index[name] = len(self.target_index)
-            rows.append(np.full(3 * keep.sum(), number))
-            columns.append((3 * row[keep, None] + np.arange(3)).ravel())
-            values.append(offset[keep].ravel())
+            rows.append(np.full(3 * len(row), number))
+            columns.append((3 * row[:, None] + np.arange(3)).ravel())
+            values.append(offset.ravel())
         shape = (len(self.target_index), 3 * len(self.vertices))
         self.targets = sparse.csr_matrix(
             (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape
@@ -164,6 +176,28 @@ class Head:
         self.expression_names = tuple(
             n.removeprefix(prefix) for n in self.target_index if n.startswith(prefix)
         )
+
+    def _with_jaw(self, row: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A target's rows (n,) and offsets (n,3), in which the tongue goes with the jaw as the lower teeth do.
+
+        The published one opens a mouth below a tongue that stays at the palate. The jaw's turn is what fits the
+        teeth's offsets best (least squares, small angles).
+        """
+        teeth, tongue = self.rows("helper-lower-teeth"), self.rows("helper-tongue")
+        moved = np.zeros_like(self.vertices)
+        moved[row] = offset
+
+        def turning(rows: np.ndarray) -> np.ndarray:
+            """(2n,3): times (down, back, angle) it is how far the rows go along y, and then along z."""
+            _, y, z = self.vertices[rows].T
+            one, none = np.ones_like(y), np.zeros_like(y)
+            return np.concatenate([np.stack([one, none, -z], 1), np.stack([none, one, y], 1)])
+
+        jaw = np.linalg.lstsq(turning(teeth), moved[teeth, 1:].T.ravel(), rcond=None)[0]
+        lying = np.zeros((len(tongue), 3))
+        lying[:, 1:] = (turning(tongue) @ jaw).reshape(2, -1).T - LYING
+        others = ~np.isin(row, tongue)
+        return np.concatenate([row[others], tongue]), np.concatenate([offset[others], lying])
 
     def _pull_in_mouth(self) -> None:
         """Narrows the sheet that lines the mouth, which wide mouths would otherwise push through the cheeks."""
@@ -180,7 +214,25 @@ class Head:
         w = np.zeros(len(self.target_index))
         for name, value in weights.items():
             w[self.target_index[name]] += value
-        return self.vertices + (w @ self.targets).reshape(-1, 3)
+        shaped = self.vertices + (w @ self.targets).reshape(-1, 3)
+        self._seat_teeth(shaped)
+        return shaped
+
+    def _seat_teeth(self, shaped: np.ndarray) -> None:
+        """Bring teeth and tongue of an identity, (V,3), behind its lips: many targets move the lips alone."""
+        lips = self.landmarks[
+            [LANDMARK_NAMES.index(n) for n in ("mouth_l", "mouth_r", "lip_upper", "lip_lower")]
+        ]
+        wide = np.ptp(shaped[lips, 0]) / np.ptp(self.vertices[lips, 0])
+        for name, low, narrow in SEATS:
+            rows = self.rows(name)
+            moved = (shaped[lips] - self.vertices[lips]).mean(0) - (shaped[rows] - self.vertices[rows]).mean(
+                0
+            )
+            wider = np.ptp(shaped[rows, 0]) / np.ptp(self.vertices[rows, 0])
+            shaped[rows, 0] *= narrow * min(1.0, wide / wider)
+            shaped[rows, 1] += moved[1] + low
+            shaped[rows, 2] += min(moved[2], 0.0)
 
     def expression_basis(self, ancestry: np.ndarray) -> sparse.csr_matrix:
         """Matrix (E, 3V) of the facial units, mixed by ancestry weights (3,) as in ANCESTRIES."""

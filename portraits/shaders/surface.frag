@@ -121,10 +121,11 @@ void main() {
         ao = (0.35 + 0.6 * smoothstep(0.6, 0.15, n.y)) * (0.4 + 0.6 * smoothstep(1.25, 0.6, r));
         self_shadow = 0.4 + 0.6 * ao;
     } else if (KIND == TEETH) {
-        albedo = tooth_colour * smoothstep(0.95, 1.5, c.z);
+        albedo = tooth_colour * smoothstep(1.1, 1.45, c.z);
         gloss = 0.5;
         power = 40.0;
-        ao = 0.7;
+        wrap = vec3(0.3);
+        ao = 0.9;
     } else if (KIND == TONGUE) {
         albedo = vec3(0.42, 0.13, 0.12) * smoothstep(0.6, 1.4, c.z);
         gloss = 0.3;
