@@ -18,6 +18,7 @@ from torch import Tensor
 from .animator import Prediction
 from .backdrop import Backdrop
 from .heads import Head
+from .lids import Lids
 from .mouth import Mouth
 from .network import resized
 from .network.layers import coordinate_grid
@@ -86,8 +87,9 @@ class Sitter:
         self._still = F.interpolate(_tensor(still.image), side, mode="area")
         self._trust = _map(still.occlusion)
         self._fade = _fade(len(still.image))
-        self._mouth = Mouth.of(head, origin, self._painting)
         whole = resized(_tensor(seen), still.image.shape[:2])
+        mouth = Mouth.of(head, origin, self._painting)
+        self._features = [*Lids.of(head, origin, whole), *([mouth] if mouth else [])]
         self.backdrop = Backdrop.of(head, origin, whole, still) if still_wall else None
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:
@@ -107,12 +109,14 @@ class Sitter:
         painted = image + resized(self._colour_shift(small, motion, 1 - hidden), size)
         light = resized(self._light(small, motion), size)
         hidden = resized(hidden, size) * support
-        if self._mouth and (lips := self._mouth.parted(displacement, keypoints)):
-            part = (..., lips.rows, lips.columns)
-            displacement[part] = lips.displacement
-            light[part] *= 1 - lips.near
-            painted[part] = torch.lerp(painted[part], lips.colour, lips.inside)
-            hidden[part] = torch.maximum(hidden[part] * (1 - lips.near), lips.inside * support[part])
+        for feature in self._features:
+            if (patch := feature.patch(displacement, keypoints)) is None:
+                continue
+            part = (..., patch.rows, patch.columns)
+            displacement[part] = patch.displacement
+            light[part] *= 1 - patch.near
+            painted[part] = torch.lerp(painted[part], patch.colour, patch.inside)
+            hidden[part] = torch.maximum(hidden[part] * (1 - patch.near), patch.inside * support[part])
         painted = torch.lerp(light * support, painted, hidden)
         displacement *= support
         wall = torch.zeros_like(support)

@@ -3,21 +3,18 @@
 The dense motion is smooth and coarse, so it draws both lips out over an opening mouth, and a small generator paints
 grey over them. Where a model says which of its keypoints are the lips and the corners of the mouth, the canvas
 parts the painting's own lips along the line where they meet. Each goes with its keypoint, and between them is the
-dark of a mouth, with the upper teeth. The motion around is the model's.
+dark of a mouth, with the upper teeth, and with the tongue where it opens wide. The motion around is the model's.
 
 All of it is worked out at the prediction's resolution, in its pixels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
-
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .features import NARROWEST, Axes, Patch, bowed, sampled
 from .heads import Head, Poses
 from .smoothing import smoothstep
 
@@ -30,10 +27,6 @@ ROUND = 0.5
 # Lips keep their area: a mouth that is pursed to half its width has lips twice as thick, and their keypoints are as
 # much further apart without its being open. From so much wider to so much narrower than at rest.
 THICKNESS = (0.75, 2.0)
-# A mouth that is seen narrower than this, in widths at rest, is seen from the side: nothing is known of it.
-NARROWEST = 0.25
-# The lips' middle is at least this far from both corners, in widths: a head that turns hides one of them.
-MIDDLE = 0.2
 # The motion is the model's own from this far around the mouth on, in widths at rest. Within the second number's
 # share of that way the prediction, which has no idea of lips, does not show.
 AROUND, NEAR = 0.55, 0.5
@@ -44,25 +37,10 @@ TOP, BOTTOM = 0.45, (0.42, 0.1)
 # The upper teeth: how far down they reach, in widths at rest, and to both sides of the middle, in widths; how soft
 # these edges are; how much of them shows; how bright they are, of the skin's lights.
 TEETH, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.42, (0.05, 0.2), 0.6, 0.8
-
-
-class Parted(NamedTuple):
-    """What becomes of a part of one frame's fields, h x w pixels of the prediction.
-
-    Attributes:
-        rows, columns: which part.
-        displacement: (2,h,w), (x, y) in shares of the frame's sides, as in `canvas_fields.Fields`.
-        inside: (h,w) in [0, 1], 1 between the lips, where the painting shows nothing.
-        colour: (3,h,w), of 255, what is there.
-        near: (h,w) in [0, 1], 1 on the lips and beside them.
-    """
-
-    rows: slice
-    columns: slice
-    displacement: Tensor
-    inside: Tensor
-    colour: Tensor
-    near: Tensor
+# The tongue lies on the lower lip's side: how much of the opening it fills, how far to both sides of the middle it
+# reaches, in widths, how soft its edge is, and how bright it is, of the lower lip. A mouth shows it that is opened
+# further than this, in widths at rest: from none to all.
+TONGUE, BROAD, ROUNDED, FLESH, WIDE_OPEN = 0.62, 0.4, 0.12, 0.8, (0.15, 0.5)
 
 
 class Mouth:
@@ -87,7 +65,7 @@ class Mouth:
             return None
         return cls(head, origin, pose, seen)
 
-    def parted(self, displacement: Tensor, keypoints: np.ndarray) -> Parted | None:
+    def patch(self, displacement: Tensor, keypoints: np.ndarray) -> Patch | None:
         """How the lips part in a frame, if they do.
 
         Args:
@@ -99,7 +77,7 @@ class Mouth:
             return None
         scale = self._size / float(pose.scale[0])
         side = displacement.shape[1]
-        rest, axes = self._axes(self._origin, side), self._axes(keypoints, side)
+        rest, axes = (Axes.of_keypoints(k[self._rows], side) for k in (self._origin, keypoints))
         narrower = rest.width / (axes.width * scale)
         if narrower > 1 / NARROWEST:
             return None
@@ -111,28 +89,24 @@ class Mouth:
         reach = AROUND * rest.width / scale
         rows, columns = axes.box(reach, side)
         y, x = torch.meshgrid(torch.arange(side)[rows], torch.arange(side)[columns], indexing="ij")
-        moved, between, inside, depth, teeth = lips.at(x, y)
+        moved, between, inside, depth, teeth, tongue = lips.at(x, y)
         around, away = lips.around(x, y, displacement, reach)
         moved = torch.where(between, moved, around) / side
         amount = smoothstep(torch.tensor(lips.opening / PARTED))
-        return Parted(
+        return Patch(
             rows, columns,
             torch.lerp(displacement[:, rows, columns], moved, amount),
-            inside * amount, self._colour(depth, teeth), smoothstep((1 - away) / NEAR) * amount,
+            smoothstep((1 - away) / NEAR) * amount, inside * amount, self._colour(depth, teeth, tongue),
         )  # fmt: skip
-
-    def _axes(self, keypoints: np.ndarray, side: int) -> _Axes:
-        return _Axes.of((keypoints[self._rows].astype(np.float64) + 1) / 2 * (side - 1))
 
     def _colours(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(3,1,1) each, of 255: the line between the lips, the lower lip, and the lights of the skin around."""
         side = min(seen.shape[2:])
-        axes = self._axes(self._origin, side)
+        axes = Axes.of_keypoints(self._origin[self._rows], side)
         share, down = torch.meshgrid(torch.linspace(0, 1, 17), torch.linspace(-0.8, 0.8, 33), indexing="ij")
-        line = (axes.upper + axes.lower) / 2 * _bow(share)
+        line = (axes.upper + axes.lower) / 2 * bowed(share)
         places = axes.place(axes.along_of(share), line + down * axes.width)
-        grid = (places / (side - 1) * 2 - 1).permute(1, 2, 0)[None]
-        colours = F.grid_sample(seen, grid, padding_mode="border", align_corners=True)[0]
+        colours = sampled(seen, places)
         light = colours.mean(0)
 
         def of(there: Tensor, lightest: float, darkest: float) -> Tensor:
@@ -145,78 +119,11 @@ class Mouth:
             of(inner & (down.abs() < 0.1), 0, 0.15), of(lip, 0.3, 0.7), of(torch.ones_like(inner), 0.8, 1)
         )  # fmt: skip
 
-    def _colour(self, depth: Tensor, teeth: Tensor) -> Tensor:
+    def _colour(self, depth: Tensor, teeth: Tensor, tongue: Tensor) -> Tensor:
         """(3,h,w), of 255, at these depths, from 0 at the upper lip to 1 at the lower one."""
         bottom = BOTTOM[0] * self._lip + BOTTOM[1] * self._line
-        return torch.lerp(
-            torch.lerp(TOP * self._line, bottom, smoothstep(depth)), WHITE * self._light, SHOWN * teeth
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Axes:
-    """A mouth's axes in a picture, in pixels.
-
-    Attributes:
-        corner: (2,), the sitter's right corner of the mouth.
-        along, down: (2,), of unit length, towards the left corner, and from the upper lip to the lower.
-        width: from corner to corner.
-        middle: how far along the lips' middle is, in widths.
-        upper, lower: how far down the keypoints of the lips are.
-    """
-
-    corner: np.ndarray
-    along: np.ndarray
-    down: np.ndarray
-    width: float
-    middle: float
-    upper: float
-    lower: float
-
-    @classmethod
-    def of(cls, places: np.ndarray) -> _Axes:
-        """Of the (4,2) places of `NAMES`."""
-        left, corner, upper, lower = places
-        width = max(float(np.linalg.norm(left - corner)), 1e-3)
-        along = (left - corner) / width
-        down = np.array([-along[1], along[0]])
-        middle = float(((upper + lower) / 2 - corner) @ along) / width
-        return cls(
-            corner, along, down, width, min(max(middle, MIDDLE), 1 - MIDDLE),
-            float((upper - corner) @ down), float((lower - corner) @ down),
-        )  # fmt: skip
-
-    def nearer(self, by: float) -> _Axes:
-        """The same with the lips nearer to each other."""
-        return replace(self, upper=self.upper + by / 2, lower=self.lower - by / 2)
-
-    def seen(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """How far along and down the places are."""
-        x, y = x - self.corner[0], y - self.corner[1]
-        return x * self.along[0] + y * self.along[1], x * self.down[0] + y * self.down[1]
-
-    def place(self, along: Tensor, down: Tensor) -> Tensor:
-        """(2,...), x and y of what is so far along and down."""
-        return torch.stack([c + along * a + down * d for c, a, d in zip(self.corner, self.along, self.down)])
-
-    def share(self, along: Tensor) -> Tensor:
-        """From 0 at the right corner to 0.5 in the lips' middle to 1 at the left corner."""
-        part = along / self.width
-        left = 1 + (part - self.middle) / (1 - self.middle)
-        return torch.where(part < self.middle, part / self.middle, left) / 2
-
-    def along_of(self, share: Tensor) -> Tensor:
-        """The inverse of `share`."""
-        left = self.middle + (2 * share - 1) * (1 - self.middle)
-        return self.width * torch.where(share < 0.5, 2 * share * self.middle, left)
-
-    def box(self, reach: float, side: int) -> tuple[slice, slice]:
-        """Rows and columns, of `side`, that hold all that is within `reach` of the mouth."""
-        along, down = (0.0, self.width), (min(self.upper, 0.0), max(self.lower, 0.0))
-        corners = [self.corner + a * self.along + d * self.down for a in along for d in down]
-        low = (np.min(corners, axis=0) - reach).clip(0, side - 2).astype(int)
-        high = (np.max(corners, axis=0) + reach).clip(low + 2, side).astype(int)
-        return slice(low[1], high[1]), slice(low[0], high[0])
+        dark = torch.lerp(TOP * self._line, bottom, smoothstep(depth))
+        return torch.lerp(torch.lerp(dark, FLESH * self._lip, tongue), WHITE * self._light, SHOWN * teeth)
 
 
 class _Lips:
@@ -229,7 +136,7 @@ class _Lips:
         opening: how much further apart they are than at rest, in pixels at rest.
     """
 
-    def __init__(self, rest: _Axes, axes: _Axes, scale: float):
+    def __init__(self, rest: Axes, axes: Axes, scale: float):
         self._rest, self._axes, self._scale = rest, axes, scale
         self.opening = (axes.lower - axes.upper) * scale - (rest.lower - rest.upper)
         self._power = 1 - 0.5 * float(smoothstep(torch.tensor(self.opening / (ROUND * rest.width))))
@@ -239,12 +146,13 @@ class _Lips:
 
         Returns:
             (2,h,w), how far away in the painting it is, in pixels, right between the bows; (h,w) each: what is
-            between the bows; from 0 to 1, what is between the lips; how deep that is; what is a tooth there.
+            between the bows; from 0 to 1, what is between the lips; how deep that is; what is a tooth there, what
+            is the tongue.
         """
         rest, axes, scale = self._rest, self._axes, self._scale
         along, down = axes.seen(x, y)
         share = axes.share(along)
-        bow, opened = _bow(share), _bow(share) ** self._power
+        bow, opened = bowed(share), bowed(share) ** self._power
         line = (rest.upper + rest.lower) / 2 * bow
         # How far below the line in the painting the upper and the lower lip would be, in pixels at rest.
         upper = (down - axes.upper * opened) * scale + rest.upper * bow - line
@@ -257,7 +165,12 @@ class _Lips:
         depth = (upper / (upper - lower).clamp(min=1e-3)).clamp(0, 1)
         teeth = smoothstep((TEETH * bow.sqrt() - upper / rest.width) / SOFT[0])
         teeth = teeth * smoothstep((SMILE - (share - 0.5).abs()) / SOFT[1])
-        return moved, between, inside, depth, teeth
+        half = (share - 0.5).abs() / BROAD
+        top = 1 - TONGUE * (1 - half.square()).clamp(min=0).sqrt()
+        tongue = smoothstep((depth - top) / ROUNDED) * smoothstep((1 - half) / ROUNDED)
+        low, high = (w * rest.width for w in WIDE_OPEN)
+        tongue = tongue * smoothstep(torch.tensor((self.opening - low) / (high - low)))
+        return moved, between, inside, depth, teeth, tongue
 
     def around(self, x: Tensor, y: Tensor, displacement: Tensor, reach: float) -> tuple[Tensor, Tensor]:
         """How what surrounds the mouth moves: at the bows with them, from `reach` away on as the model says.
@@ -283,7 +196,7 @@ class _Lips:
         away = (radius - inner) / (outer - inner)
 
         share = axes.share(inner * cosine + axes.width / 2).clamp(0, 1)
-        bow, above = _bow(share), down < 0
+        bow, above = bowed(share), down < 0
         source = rest.place(rest.along_of(share), torch.where(above, rest.upper, rest.lower) * bow)
         height = torch.where(above, axes.upper, axes.lower) * bow**self._power
         lips = source - axes.place(axes.along_of(share), height)
@@ -291,14 +204,8 @@ class _Lips:
         outer = torch.maximum(radius, outer)
         places = axes.place(outer * cosine + axes.width / 2, outer * sine + middle)
         side = displacement.shape[1]
-        grid = (places / (side - 1) * 2 - 1).permute(1, 2, 0)[None]
-        model = F.grid_sample(displacement[None], grid, padding_mode="border", align_corners=True)[0] * side
+        model = sampled(displacement[None], places) * side
         return torch.lerp(lips, model, smoothstep(away)), away
-
-
-def _bow(share: Tensor) -> Tensor:
-    """0 at the mouth's corners and beyond, 1 in its middle, a parabola."""
-    return (4 * share * (1 - share)).clamp(min=0)
 
 
 def _covered(depth: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from fomm_core import backdrop
 from fomm_core.canvas import Canvas
+from fomm_core.features import Axes
 from fomm_core.heads import Head
-from fomm_core.mouth import AROUND, NAMES, Mouth, _Axes
+from fomm_core.mouth import AROUND, NAMES, Mouth
 from fomm_core.regions import Region
 from tests.fomm_core.toy_head import FACE, HEAD, ROWS, SIDE, still
 
@@ -70,13 +71,22 @@ def test_each_lip_goes_with_its_keypoint(pixels):
 @pytest.mark.parametrize("occlusion", [1.0, 0.0])
 def test_what_lies_between_the_lips_is_dark_and_not_what_the_model_paints(occlusion):
     """Above are the upper teeth, below is the dark; a model that hides everything hides neither lips nor that."""
-    frame = painted(opened(20), occlusion=occlusion).astype(int)
+    frame = painted(opened(14), occlusion=occlusion).astype(int)
     line = lips_line()
-    inside = frame[line + 2 : line + 18, MIDDLE - 4 : MIDDLE + 4]
-    assert inside[10:].max() < 110
-    assert inside[2:5].mean() > inside[10:].mean() + 30
+    inside = frame[line + 2 : line + 12, MIDDLE - 4 : MIDDLE + 4]
+    assert inside[8:].max() < 125
+    assert inside[2:5].mean() > inside[8:].mean() + 15
     assert (inside[..., 1] < 170).all()  # a green of 255 is the prediction's
     assert extent(frame, UPPER_LIP)[1] - extent(frame, UPPER_LIP)[0] > 0.3 * WIDTH
+
+
+def test_a_mouth_that_opens_wide_shows_the_tongue():
+    """On its lower side, as bright as the lower lip nearly, with the dark above it."""
+    frame, narrow = (painted(opened(pixels)).astype(int)[:, MIDDLE] for pixels in (30, 6))
+    lip = round(lips_line() + 30)
+    assert np.abs(frame[lip - 6] - 0.8 * np.array(LOWER_LIP)).max() < 25
+    assert frame[lip - 20].sum() < 0.6 * frame[lip - 6].sum()
+    assert narrow[lips_line() + 2 : lips_line() + 5, 2].max() < 130
 
 
 def test_lips_at_rest_are_the_painting_bit_for_bit():
@@ -87,7 +97,7 @@ def test_lips_at_rest_are_the_painting_bit_for_bit():
 def test_a_head_that_only_moves_parts_no_lips(turn, size, x):
     rotation = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     moved = (FACE @ rotation.T + (x, 0)).astype(np.float32)
-    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), moved)
+    parted = mouth().patch(torch.zeros(2, SIDE, SIDE), moved)
     assert parted is None or parted.inside.max() < 0.01
 
 
@@ -97,15 +107,15 @@ def test_pursed_lips_are_thicker_and_still_shut():
     wide = opened(gap)
     pursed = wide.copy()
     pursed[[LEFT, RIGHT], 0] *= 0.5
-    assert mouth().parted(torch.zeros(2, SIDE, SIDE), wide).inside.max() > 0.9
-    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), pursed)
+    assert mouth().patch(torch.zeros(2, SIDE, SIDE), wide).inside.max() > 0.9
+    parted = mouth().patch(torch.zeros(2, SIDE, SIDE), pursed)
     assert parted is None or parted.inside.max() < 0.05
 
 
 @given(pixels=st.floats(0, 24))
 def test_a_mouth_opens_gradually(pixels):
     """A hundredth of a pixel more changes no motion by a tenth of one, but where one lip becomes the other."""
-    a, b = (mouth().parted(torch.zeros(2, SIDE, SIDE), opened(pixels + more)) for more in (0, 0.01))
+    a, b = (mouth().patch(torch.zeros(2, SIDE, SIDE), opened(pixels + more)) for more in (0, 0.01))
     if a is None or b is None:
         assert b is None or b.displacement.abs().max() * SIDE < 0.1
         return
@@ -120,13 +130,13 @@ def test_a_mouth_opens_gradually(pixels):
 def test_lips_that_hardly_part_move_as_the_model_says():
     """Which need not be where their keypoints are."""
     displacement = torch.full((2, SIDE, SIDE), 3 / SIDE)
-    parted = mouth().parted(displacement, opened(0.1))
+    parted = mouth().patch(displacement, opened(0.1))
     assert (parted.displacement * SIDE - 3).abs().max() < 0.1
     assert parted.inside.max() < 0.05
 
 
 def test_the_skin_beside_a_lip_goes_with_it():
-    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), opened(12))
+    parted = mouth().patch(torch.zeros(2, SIDE, SIDE), opened(12))
     lip = (opened(12)[LOWER, 1] + 1) / 2 * (SIDE - 1)
     down = [-float(parted.displacement[1, round(lip + below) - parted.rows.start,
             MIDDLE - parted.columns.start]) * SIDE for below in (2, 0.25 * WIDTH, 0.5 * WIDTH)]  # fmt: skip
@@ -136,7 +146,7 @@ def test_the_skin_beside_a_lip_goes_with_it():
 
 def test_far_from_the_mouth_the_motion_is_the_models():
     displacement = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) / SIDE
-    parted = mouth().parted(displacement, opened(10))
+    parted = mouth().patch(displacement, opened(10))
     y, x = np.mgrid[parted.rows, parted.columns]
     px = (opened(10) + 1) / 2 * (SIDE - 1)
     away = np.hypot(x - px[[LEFT, RIGHT], 0].mean(), y - px[LOWER, 1])
@@ -157,7 +167,7 @@ def test_without_lips_among_the_keypoints_nothing_parts(missing):
 def test_a_face_that_is_lost_opens_no_mouth():
     lost = FACE.copy()
     lost[:LEFT] = np.random.default_rng(0).uniform(-1, 1, (LEFT, 2))
-    assert mouth().parted(torch.zeros(2, SIDE, SIDE), lost) is None
+    assert mouth().patch(torch.zeros(2, SIDE, SIDE), lost) is None
     assert Mouth.of(HEAD, lost, torch.zeros(1, 3, 64, 64)) is None
 
 
@@ -167,7 +177,7 @@ def test_whatever_the_keypoints_the_fields_are_finite_and_in_range(seed, spread)
     keypoints = (FACE + rng.normal(0, spread, FACE.shape) * rng.integers(0, 2, (len(FACE), 1))).astype(
         np.float32
     )
-    parted = mouth().parted(torch.zeros(2, SIDE, SIDE), keypoints)
+    parted = mouth().patch(torch.zeros(2, SIDE, SIDE), keypoints)
     if parted is None:
         return
     for part in (parted.displacement, parted.inside, parted.colour, parted.near):
@@ -179,7 +189,7 @@ def test_whatever_the_keypoints_the_fields_are_finite_and_in_range(seed, spread)
 
 @given(middle=st.floats(-0.5, 1.5), along=st.floats(-1, 2))
 def test_shares_of_the_mouth_go_back_to_where_they_came_from(middle, along):
-    axes = _Axes.of(np.array([(110.0, 90), (70, 80), (70 + 40 * middle, 90), (70 + 40 * middle, 100)]))
+    axes = Axes.of(np.array([(110.0, 90), (70, 80), (70 + 40 * middle, 90), (70 + 40 * middle, 100)]))
     there = torch.tensor(along * axes.width, dtype=torch.float64)
     torch.testing.assert_close(axes.along_of(axes.share(there)), there)
 
