@@ -54,6 +54,9 @@ STRANGE = 0.25
 APART = 0.06
 NEAREST = 1 / 12  # of a clip's frames, that tell how a mouth is held when it comes nearest to the sitter's
 LIPS, MOUTH = ("lip_upper", "lip_lower"), ("lip_upper", "lip_lower", "chin")
+LIDS = ("eye_l_upper", "eye_r_upper", "eye_l_lower", "eye_r_lower")
+# Lids that are nearer to each other than this share of the clip's median are those of somebody who blinks.
+OPEN = 0.8
 UP = np.array([1.0, -1.0])  # the picture's y points down
 
 
@@ -85,6 +88,7 @@ class Head:
         weight: (L,), how much each counts where a pose is told; sums to 1.
         lips, mouth: which of the L are the two lips, and what moves up and down when they open; no lips where one
             is missing.
+        lids: which are `LIDS`; none where one is missing.
     """
 
     def __init__(self, rows: list[int], names: list[str]):
@@ -93,7 +97,10 @@ class Head:
         self.rows, self.weight = rows, weight / weight.sum()
         self._row = dict(zip(names, rows))
         self.mouth = [index for index, name in enumerate(names) if name in MOUTH]
-        self.lips = [names.index(name) for name in LIPS] if set(LIPS) <= set(names) else []
+        self.lips, self.lids = (
+            [names.index(name) for name in wanted] if set(wanted) <= set(names) else []
+            for wanted in (LIPS, LIDS)
+        )
         self.shape = shape / np.sqrt(self.weight @ np.square(shape - self.weight @ shape).sum(1))
         self._middle = self.weight @ self.shape
         about = self.shape - self._middle
@@ -162,13 +169,25 @@ def _mouth(head: Head, moving: np.ndarray, sitter: np.ndarray, reference: int) -
     return np.median(moving[nearest][:, head.mouth, 1], axis=0)
 
 
+def _lids(head: Head, moving: np.ndarray, reference: int) -> np.ndarray:
+    """How high the lids of the driving head are, about its shape, when its eyes are open.
+
+    As in the reference frame, but where it blinks in that: then as they mostly are.
+    """
+    upper, lower = np.split(head.shape[head.lids, 1] + moving[:, head.lids, 1], 2, axis=1)
+    apart = (upper - lower).mean(1)
+    if apart[reference] >= OPEN * np.median(apart):
+        return moving[reference, head.lids, 1]
+    return np.median(moving[:, head.lids, 1], axis=0)
+
+
 def turned(
     driving: np.ndarray,
     source: np.ndarray,
     head: Head,
     *,
     adapt_scale: bool,
-    adapt_mouth: bool,
+    adapt_face: bool,
     reference: int,
     strength: float,
 ) -> np.ndarray | None:
@@ -177,7 +196,7 @@ def turned(
     Args:
         driving: (N,K,2), the driving motion.
         source: (K,2), the sitter's own keypoints.
-        adapt_scale, adapt_mouth, reference, strength: as `transfer.transfer` takes them; half the strength turns
+        adapt_scale, adapt_face, reference, strength: as `transfer.transfer` takes them; half the strength turns
             half as far.
 
     Returns:
@@ -191,8 +210,10 @@ def turned(
     turn = Rotation.from_rotvec(strength * turn.as_rotvec()).as_matrix()
     way = strength * (sitter.scale / moving.scale[reference] if adapt_scale else 1.0)
     begun = moving.own[reference].copy()
-    if adapt_mouth and head.lips:
+    if adapt_face and head.lips:
         begun[head.mouth, 1] = _mouth(head, moving.own, sitter.own[0], reference)
+    if adapt_face and head.lids:
+        begun[head.lids, 1] = _lids(head, moving.own, reference)
     poses = Poses(
         sitter.rotation @ turn,
         sitter.scale * (moving.scale / moving.scale[reference]) ** strength,

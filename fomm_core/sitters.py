@@ -112,7 +112,7 @@ def _transferred(
         reference=reference,
         strength=job.strength,
         head=head,
-        adapt_mouth=job.reference_frame == "auto",
+        adapt_face=job.reference_frame == "auto",
     )
 
 

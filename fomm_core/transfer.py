@@ -48,7 +48,7 @@ def transfer(
     reference: int = 0,
     strength: float = 1.0,
     head: heads.Head | None = None,
-    adapt_mouth: bool = False,
+    adapt_face: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The driving motion, as keypoints of the source (paper, section 3.3, equations 8 and 9).
 
@@ -61,8 +61,9 @@ def transfer(
         strength: factor on relative motion.
         head: that the keypoints lie on; in relative motion it turns in space. In the paper's, keypoints move in
             the picture alone.
-        adapt_mouth: where the lips of such a head are not as far apart in the frame `reference` as the sitter's,
-            let the sitter's stand for those of other frames: a clip may begin in the middle of a word.
+        adapt_face: where the lips of such a head are not as far apart in the frame `reference` as the sitter's,
+            let the sitter's stand for those of other frames: a clip may begin in the middle of a word. Where its
+            eyes are shut in that frame, the sitter's lids stand for those of the other frames.
 
     Returns:
         (N,K,2) and (N,K,2,2) float32, finite, every Jacobian invertible.
@@ -79,7 +80,7 @@ def transfer(
         if head is not None:
             places = heads.turned(
                 value, source_value, head,
-                adapt_scale=adapt_scale, adapt_mouth=adapt_mouth, reference=reference, strength=strength,
+                adapt_scale=adapt_scale, adapt_face=adapt_face, reference=reference, strength=strength,
             )  # fmt: skip
         value = scale * (value - value[reference]) + source_value
         if places is not None:

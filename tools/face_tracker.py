@@ -1,4 +1,4 @@
-"""Follows a face through pictures: landmarks by MediaPipe's face mesh, and from them how head and mouth are held.
+"""Follows a face through pictures: MediaPipe's landmarks, and from them how head, mouth and eyes are held.
 
 The mesh is that of Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs"
 (2019), lips and eyes refined as in Grishchenko et al., "Attention Mesh" (2020). Its networks ship inside the wheel.
@@ -23,6 +23,9 @@ PAIRS = np.array(
 RIDGE = np.array([168, 6, 197, 195, 5, 4, 1, 2])
 BONE = np.concatenate([PAIRS.ravel(), RIDGE])
 FOREHEAD, CHIN, NOSE_BASE, UPPER_LIP, LOWER_LIP = 10, 152, 2, 13, 14
+EYES = np.array(
+    [(159, 145, 33, 133), (386, 374, 263, 362)]
+)  # the sitter's right, left: lids; outer, inner corner
 
 
 def follow(images: Iterable[np.ndarray]) -> np.ndarray:
@@ -76,6 +79,12 @@ def mouth_openings(faces: np.ndarray) -> np.ndarray:
     """(N,) distance between the lips' inner edges over the face's height, forehead to chin; NaN where lost."""
     height = np.linalg.norm(faces[:, FOREHEAD] - faces[:, CHIN], axis=-1)
     return np.linalg.norm(faces[:, UPPER_LIP] - faces[:, LOWER_LIP], axis=-1) / height
+
+
+def eye_openings(faces: np.ndarray) -> np.ndarray:
+    """(N,) distance between the lids over that between the eye's corners, mean of both eyes; NaN where lost."""
+    upper, lower, outer, inner = faces[:, EYES].transpose(2, 0, 1, 3)
+    return (np.linalg.norm(upper - lower, axis=-1) / np.linalg.norm(outer - inner, axis=-1)).mean(1)
 
 
 def _axes(faces: np.ndarray) -> np.ndarray:

@@ -128,7 +128,7 @@ def read(options: argparse.Namespace) -> Subject:
     track = driving.detect(options.video, animator, control, end=options.end)
     value, jacobian = transfer.transfer(
         track, origin, turned,
-        reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_mouth=True,
+        reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_face=True,
     )  # fmt: skip
     value, jacobian, _ = transfer.limited(value, jacobian, origin, turned)
     moving = np.flatnonzero(np.linalg.norm(value - origin, axis=-1).mean(-1) > MOVING)

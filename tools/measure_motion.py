@@ -4,9 +4,10 @@ python tools/measure_motion.py --model starter --media ../shared/media --output 
 
 Every painting of the folder is animated by every clip, with the default settings of `animate` or with options of it
 that are given here too (`--strength 0.8`). A face tracker follows the face in the clip and in the result. Prints a
-table in Markdown: for yaw, pitch, roll and the mouth's opening, the correlation over time (Pearson's, no lag) and
-the gain, the spread of the result over that of the clip; how many frames of the result show no face; and how alike
-the painting is to the first frame with the first frame as reference. A grid of moments of each is to be looked at.
+table in Markdown: for yaw, pitch, roll, the mouth's opening and the eyes', the correlation over time (Pearson's, no
+lag) and the gain, the spread of the result over that of the clip; how many frames of the result show no face; and
+how alike the painting is to the first frame with the first frame as reference. A grid of moments of each is to be
+looked at.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from fomm_core.regions import Region  # noqa: E402
 from tools import face_tracker  # noqa: E402
 
 PAINTINGS, CLIPS = (".jpg", ".jpeg", ".png", ".webp"), (".mp4", ".mov", ".webm", ".gif")
-# A clip counts for a quantity whose standard deviation in it is larger: radians, and shares of the face's height.
-MOVES = {"yaw": 0.03, "pitch": 0.03, "roll": 0.03, "mouth": 0.015}
+# A clip counts for a quantity whose standard deviation in it is larger: radians, shares of the face's height, of an
+# eye's width.
+MOVES = {"yaw": 0.03, "pitch": 0.03, "roll": 0.03, "mouth": 0.015, "eyes": 0.03}
 COLUMNS, CELL = 8, 192  # of a grid of moments
 LOST = (220, 30, 30)
 
@@ -72,7 +74,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Driving:
-    """A clip's frames at the rate to be measured at, and how head and mouth are held in them."""
+    """A clip's frames at the rate to be measured at, and how head, mouth and eyes are held in them."""
 
     path: Path
     fps: float
@@ -226,9 +228,10 @@ def _first_frame(painting: np.ndarray, region: Region, request: Job, driving: Dr
 
 
 def pose(images: list[np.ndarray]) -> np.ndarray:
-    """(N,4) yaw, pitch, roll and the mouth's opening of the face in each image, NaN where there is none."""
+    """(N,5) yaw, pitch, roll, the mouth's opening and the eyes' in each image, NaN where there is no face."""
     faces = face_tracker.follow(images)
-    return np.column_stack([face_tracker.head_angles(faces), face_tracker.mouth_openings(faces)])
+    openings = face_tracker.mouth_openings(faces), face_tracker.eye_openings(faces)
+    return np.column_stack([face_tracker.head_angles(faces), *openings])
 
 
 def agreement(clip: np.ndarray, result: np.ndarray, least: float) -> Agreement:

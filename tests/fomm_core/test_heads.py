@@ -91,7 +91,7 @@ def opened(by: float) -> np.ndarray:
 def test_a_clip_that_begins_in_the_middle_of_a_word_leaves_a_shut_mouth_shut():
     """It opens where the driving one is open, also in the first frame, and does not close where that is shut."""
     driving = track(picture(own=opened(0.3)), *[picture(0.1, own=opened(by)) for by in (0.1, 0.0, 0.2)])
-    found = moved(driving, picture(-0.4), adapt_mouth=True)
+    found = moved(driving, picture(-0.4), adapt_face=True)
     assert found[2][HEAD.rows] == pytest.approx(picture(-0.3)[HEAD.rows], abs=1e-5)
     assert found[0][HEAD.rows] == pytest.approx(picture(-0.4, own=opened(0.3))[HEAD.rows], abs=1e-5)
     assert moved(driving, picture(-0.4))[0] == pytest.approx(picture(-0.4), abs=1e-5)
@@ -100,14 +100,14 @@ def test_a_clip_that_begins_in_the_middle_of_a_word_leaves_a_shut_mouth_shut():
 @pytest.mark.parametrize("by", [0.04, -0.04])
 def test_lips_that_are_only_thicker_than_the_sitters_are_no_open_mouth(by):
     driving = track(picture(own=opened(by)), picture(own=opened(0.3)), picture())
-    found = moved(driving, picture(-0.4), adapt_mouth=True)
+    found = moved(driving, picture(-0.4), adapt_face=True)
     assert found[0] == pytest.approx(picture(-0.4), abs=1e-5)
     assert (found == moved(driving, picture(-0.4))).all()
 
 
 def test_a_mouth_that_is_never_shut_is_the_sitters_where_it_is_nearly():
     driving = track(*[picture(own=opened(by)) for by in (0.4, 0.5, 0.2, 0.3)])
-    found = moved(driving, picture(), adapt_mouth=True)
+    found = moved(driving, picture(), adapt_face=True)
     assert found[2] == pytest.approx(picture(), abs=1e-5)
     assert found[0][HEAD.rows] == pytest.approx(picture(own=opened(0.2))[HEAD.rows], abs=1e-5)
 
@@ -115,7 +115,45 @@ def test_a_mouth_that_is_never_shut_is_the_sitters_where_it_is_nearly():
 def test_a_head_without_lips_has_no_mouth_to_adapt():
     names = [name if not name.startswith("lip") else "unknown" for name in NAMES]
     driving = track(picture(own=opened(0.4)), picture())
-    found = moved(driving, picture(), Head.of(names), adapt_mouth=True)
+    found = moved(driving, picture(), Head.of(names), adapt_face=True)
+    assert found[0] == pytest.approx(picture(), abs=1e-5)
+
+
+def blinking(share: float) -> np.ndarray:
+    """What brings the lids of both eyes that share of the way together."""
+    own = np.zeros_like(HEAD.shape)
+    for side in "lr":
+        upper, lower = (NAMES.index(f"eye_{side}_{lid}") for lid in ("upper", "lower"))
+        own[upper, 1] = -share * (HEAD.shape[upper] - HEAD.shape[lower])[1]
+    return own
+
+
+def apart(keypoints: np.ndarray) -> np.ndarray:
+    """How far the lids of both eyes are from each other."""
+    upper, lower = ([NAMES.index(f"eye_{side}_{lid}") for side in "lr"] for lid in ("upper", "lower"))
+    return keypoints[..., lower, 1] - keypoints[..., upper, 1]
+
+
+def test_a_clip_that_begins_in_a_blink_leaves_open_eyes_open():
+    """They shut where the driving ones do, also in the first frame."""
+    driving = track(*[picture(own=blinking(share)) for share in (0.7, 0.0, 0.05, 0.0, 0.6)])
+    open_eyes = apart(picture(-0.4))
+    found = apart(moved(driving, picture(-0.4), adapt_face=True)) / open_eyes
+    assert found[1] == pytest.approx(1, abs=0.1)
+    assert (found[[0, 4]] < 0.6).all()
+    widened = apart(moved(driving, picture(-0.4))) / open_eyes
+    assert (widened[1] > 1.4).all()
+
+
+def test_eyes_that_are_open_in_the_first_frame_are_the_sitters_there():
+    driving = track(*[picture(own=blinking(share)) for share in (0.1, 0.0, 0.0, 0.8)])
+    assert (moved(driving, picture(-0.4), adapt_face=True) == moved(driving, picture(-0.4))).all()
+
+
+def test_a_head_without_lids_has_no_eyes_to_adapt():
+    names = [name if name != "eye_l_upper" else "unknown" for name in NAMES]
+    driving = track(*[picture(own=blinking(share)) for share in (0.7, 0.0, 0.0)])
+    found = moved(driving, picture(), Head.of(names), adapt_face=True)
     assert found[0] == pytest.approx(picture(), abs=1e-5)
 
 

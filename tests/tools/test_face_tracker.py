@@ -1,4 +1,4 @@
-"""How head and mouth are held, from landmarks: turned point sets, and the clip whose poses are known."""
+"""How head, mouth and eyes are held, from landmarks: turned point sets, and the clip whose poses are known."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from fomm_core.errors import UserError
 from tools import face_tracker
-from tools.face_tracker import CHIN, FOREHEAD, LANDMARKS, LOWER_LIP, NOSE_BASE, PAIRS, RIDGE, UPPER_LIP
+from tools.face_tracker import CHIN, EYES, FOREHEAD, LANDMARKS, LOWER_LIP, NOSE_BASE, PAIRS, RIDGE, UPPER_LIP
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,11 +76,23 @@ def test_the_mouth_opens_the_same_however_the_head_is_held(poses, opening):
     np.testing.assert_allclose(face_tracker.mouth_openings(faces), opening / height, atol=1e-9)
 
 
+@given(poses, st.floats(0, 0.4))
+def test_eyes_open_the_same_however_the_head_is_held(poses, opening):
+    """One as far as is said, and the other half as far: it is the mean that counts."""
+    face = frontal()
+    for (upper, lower, outer, inner), amount in zip(EYES, (opening, opening / 2), strict=True):
+        width = np.linalg.norm(face[outer] - face[inner])
+        face[lower] = face[upper] - (0, amount * width, 0)
+    faces = np.stack([turned(face, pose, 90, (4, 5, 6)) for pose in poses])
+    np.testing.assert_allclose(face_tracker.eye_openings(faces), 0.75 * opening, atol=1e-9)
+
+
 def test_where_no_face_is_found_nothing_is_said():
     faces = np.stack([turned(frontal(), (0.2, 0, 0))] * 4)
     faces[1] = np.nan
     angles, mouths = face_tracker.head_angles(faces), face_tracker.mouth_openings(faces)
     assert np.isnan(angles[:, 0]).tolist() == np.isnan(mouths).tolist() == [False, True, False, False]
+    assert np.isnan(face_tracker.eye_openings(faces)).tolist() == [False, True, False, False]
     np.testing.assert_allclose(angles[[0, 2, 3], 0], 0.2, atol=1e-6)
     assert np.isnan(face_tracker.head_angles(faces[1:2])).all()
     assert face_tracker.head_angles(faces[:0]).shape == (0, 3)
@@ -102,7 +114,7 @@ def test_a_clip_of_known_poses_is_followed():
     from fomm_core.media import VideoReader
     from portraits.scenes import CLIP_FPS, hello
 
-    every = 6
+    every = 3  # a blink takes four frames
     frames = [f for i, f in enumerate(VideoReader(ROOT / "examples" / "driving.mp4")) if i % every == 0]
     poses = [hello(i * every / CLIP_FPS) for i in range(len(frames))]
     truth = np.array([(p.yaw, p.pitch, p.roll) for p in poses])
@@ -115,3 +127,5 @@ def test_a_clip_of_known_poses_is_followed():
         assert 0.7 < found[:, k].std() / truth[:, k].std() < 1.3
     mouths = face_tracker.mouth_openings(faces)[:-1]
     assert np.corrcoef([p.expression.get("mouth-open", 0) for p in poses], mouths)[0, 1] > 0.7
+    lids = [-p.expression["eye-left-closure"] for p in poses]
+    assert np.corrcoef(lids, face_tracker.eye_openings(faces)[:-1])[0, 1] > 0.7

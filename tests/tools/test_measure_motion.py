@@ -62,15 +62,16 @@ def test_the_table_names_what_is_worst():
     def measurement(clip: str, correlation: float, gain: float, lost: list[int]) -> Measurement:
         moving = Agreement(0.1, True, correlation, gain)
         others = {"pitch": Agreement(0.01, False), "roll": Agreement(0.1, True), "mouth": moving}
+        others["eyes"] = Agreement(0.1, True, correlation, gain)
         return Measurement("girl", clip, 40, lost, 0.98, {"yaw": moving, **others})
 
     *_, one, other, worst = measure_motion.table(
         [measurement("calm", 0.91, 0.8, []), measurement("lively", 0.72, 1.3, [3, 4])]
     )
-    assert one == "| girl | calm | 40 | 0 | 0.91 / 0.80 | still | lost | 0.91 / 0.80 | 0.980 |"
+    assert one == "| girl | calm | 40 | 0 | 0.91 / 0.80 | still | lost | 0.91 / 0.80 | 0.91 / 0.80 | 0.980 |"
     assert "| 40 | 2 | 0.72 / 1.30 |" in other
     extremes = "0.72 / 0.80 to 1.30"
-    assert worst == f"| **worst** | | 80 | 2 | {extremes} | – | – | {extremes} | 0.980 |"
+    assert worst == f"| **worst** | | 80 | 2 | {extremes} | – | – | {extremes} | {extremes} | 0.980 |"
 
 
 def test_the_grid_shows_moments_from_first_to_last_and_what_is_lost():
