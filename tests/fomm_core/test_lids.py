@@ -40,7 +40,7 @@ def painting() -> np.ndarray:
         line = (left[1] + right[1]) / 2
         top, bottom = line + (upper[1] - line) * bow, line + 0.4 * (lower[1] - line) * bow
         picture[(bow > 0) & (y > top) & (y < bottom)] = WHITE
-        picture[(bow > 0) & (y <= top) & (y > top - 0.1 * WIDTH * bow)] = LASH
+        picture[(bow > 0) & (y <= top) & (y > top - 0.22 * WIDTH * bow)] = LASH
     return picture
 
 
@@ -135,6 +135,20 @@ def test_an_eye_closes_gradually(amount):
         change = (a.displacement - b.displacement).abs().amax(0) * SIDE
         assert np.quantile(change, 0.9) < 0.25
         assert (a.near - b.near).abs().max() < 0.1
+
+
+def test_lids_that_have_hardly_begun_to_close_move_as_the_model_says():
+    displacement = torch.full((2, SIDE, SIDE), 3 / SIDE)
+    for one in lids():
+        patch = one.patch(displacement, closed(0.06))
+        assert 0 < patch.near.max() < 0.1
+        assert (patch.displacement * SIDE - 3).abs().max() < 0.5
+
+
+def test_an_eye_that_is_seen_from_the_side_is_left_alone():
+    aside = closed(0.2)
+    aside[LEFT, 0] = aside[LEFT, 0].mean() + 0.1 * (aside[LEFT, 0] - aside[LEFT, 0].mean())
+    assert shut(aside)[0] == 0 < shut(aside)[1]
 
 
 def test_far_from_the_eye_the_motion_is_the_models():
