@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,16 +19,57 @@ EXAMPLES = REPOSITORY / "examples"
 SPLITS = {"train": 0, "test": 1}  # part of a clip's seed: no identity is ever in both
 
 
+class Crashed(Exception):
+    """What draws the clips cannot go on."""
+
+
 def render(args: argparse.Namespace) -> None:
-    """Writes the clips that are not there yet."""
-    import numpy as np
+    """Writes the clips that are not there yet, in `args.jobs` processes of their own.
 
-    from .clip import FRAMES, GRID, SIZE, random_clip
-    from .head import LANDMARK_NAMES, Head
-    from .raster import Rasterizer
+    The driver that draws them can crash after a thousand clips, and takes its process along: another goes on.
+    Raises `FileNotFoundError` without heads, `Crashed` where a process ends before it has drawn one.
+    """
+    from .head import require_heads
 
+    require_heads(args.heads)
     folder = args.output / args.split
     folder.mkdir(parents=True, exist_ok=True)
+    _describe(args)
+    command = [sys.executable, "-m", "portraits", "draw", "--heads", args.heads, "--output", args.output]
+    command += ["--split", args.split, "--seed", args.seed, *["--compress"] * args.compress]
+    ends = args.first + args.clips
+
+    def started(job: int) -> tuple[int, subprocess.Popen]:
+        first = args.first + job * args.step
+        share = ["--first", first, "--step", args.jobs * args.step, "--clips", max(0, ends - first)]
+        process = subprocess.Popen([str(word) for word in command + share], cwd=REPOSITORY)
+        return len(list(folder.glob("*.npz"))), process
+
+    running = {job: started(job) for job in range(args.jobs)}
+    try:
+        while running:
+            time.sleep(0.1)
+            for job, (before, process) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[job]
+                if process.returncode == 0:
+                    continue
+                why = f"status {process.returncode}"  # of a signal, less than 0
+                running[job] = started(job)
+                if running[job][0] == before:
+                    raise Crashed(f"A process that draws clips ended with {why}, having drawn none.")
+                print(f"A process that draws clips ended with {why}; another goes on.", file=sys.stderr)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+            process.wait()
+
+
+def _describe(args: argparse.Namespace) -> None:
+    from .clip import FRAMES, GRID, SIZE
+    from .head import LANDMARK_NAMES
+
     about = {
         "generator": VERSION,
         "frames": FRAMES,
@@ -40,12 +82,24 @@ def render(args: argparse.Namespace) -> None:
     if file.is_file():
         about["splits"] = json.loads(file.read_text()).get("splits", {})
     about["splits"][args.split] = {"heads": str(args.heads), "clips": args.clips, "seed": args.seed}
-    _write(file, json.dumps(about, indent=1).encode())
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(about, indent=1))
+    part.rename(file)
+
+
+def draw(args: argparse.Namespace) -> None:
+    """What one process of `render` does."""
+    import numpy as np
+
+    from .clip import FRAMES, random_clip
+    from .head import Head
+    from .raster import Rasterizer
+
     head = Head(args.heads)
     raster = Rasterizer(head)
     start, done = time.monotonic(), 0
     for number in range(args.first, args.first + args.clips, args.step):
-        path = folder / f"clip_{number:05d}.npz"
+        path = args.output / args.split / f"clip_{number:05d}.npz"
         if path.exists():
             continue
         clip = random_clip(head, raster, (args.seed, SPLITS[args.split], number))
@@ -59,12 +113,6 @@ def render(args: argparse.Namespace) -> None:
             print(f"{number}: {done} clips, {1000 * spent / FRAMES:.0f} ms a frame", flush=True)
 
 
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(content)
-    part.rename(path)
-
-
 def _scenes() -> ModuleType:
     from . import scenes
 
@@ -75,15 +123,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m portraits", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("render", help="clips with ground truth, for training")
-    one.add_argument("--output", type=Path, required=True)
-    one.add_argument("--clips", type=int, required=True, help="how many numbers to go through, from --first")
-    one.add_argument("--first", type=int, default=0)
-    one.add_argument(
-        "--step", type=int, default=1, help="take every so many, to share the work among processes"
-    )
-    one.add_argument("--split", choices=SPLITS, default="train")
-    one.add_argument("--compress", action="store_true", help="half the size, slower to write and read")
+    one.add_argument("--jobs", type=int, default=1, help="processes that share the work (default: 1)")
     one.set_defaults(run=render)
+    part = commands.add_parser("draw")  # one of these processes
+    part.set_defaults(run=draw)
+    for command in (one, part):
+        command.add_argument("--output", type=Path, required=True)
+        command.add_argument("--clips", type=int, required=True, help="how many numbers to go through")
+        command.add_argument("--first", type=int, default=0, help="the first of them")
+        command.add_argument("--step", type=int, default=1, help="take every so many, to share the work")
+        command.add_argument("--split", choices=SPLITS, default="train")
+        command.add_argument(
+            "--compress", action="store_true", help="half the size, slower to write and read"
+        )
     two = commands.add_parser("painting", help="the demo's painting")
     two.add_argument("--output", type=Path, default=EXAMPLES / "painting.jpg")
     two.set_defaults(run=lambda a: _scenes().painting(a.heads, a.output, a.seed))
@@ -93,13 +145,13 @@ def main(argv: list[str] | None = None) -> int:
     three = commands.add_parser("driving", help="the demo's driving clip")
     three.add_argument("--output", type=Path, default=EXAMPLES / "driving.mp4")
     three.set_defaults(run=lambda a: _scenes().driving(a.heads, a.output, a.seed))
-    for command in (one, two, group, three):
+    for command in (one, part, two, group, three):
         command.add_argument("--heads", type=Path, default=HEADS, help="MakeHuman's base mesh and targets")
         command.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     try:
         args.run(args)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, Crashed) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

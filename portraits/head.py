@@ -95,16 +95,21 @@ def _read_target(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([int(r[0]) for r in rows]), np.array([[float(w) for w in r[1:4]] for r in rows])
 
 
+def require_heads(folder: Path) -> None:
+    """Raises `FileNotFoundError` where there is no head mesh."""
+    if not (folder / "base.obj.gz").is_file():
+        raise FileNotFoundError(
+            f"No head mesh in {folder}. Point --heads at a folder with base.obj.gz and targets/, "
+            "from github.com/makehumancommunity/makehuman (CC0); portraits/README.md says more."
+        )
+
+
 class Head:
     """The bust's geometry. `vertices` (V,3) is canonical space; rows are the kept vertices of the base mesh."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        if not (self.folder / "base.obj.gz").is_file():
-            raise FileNotFoundError(
-                f"No head mesh in {self.folder}. Point --heads at a folder with base.obj.gz and targets/, "
-                "from github.com/makehumancommunity/makehuman (CC0); portraits/README.md says more."
-            )
+        require_heads(self.folder)
         base, uvs, groups = _read_obj(self.folder / "base.obj.gz")
         self.ranges = json.loads((self.folder / "vertex_groups.json").read_text())
         body = np.zeros(len(base), bool)

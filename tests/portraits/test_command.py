@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -42,6 +43,48 @@ def test_rendering_resumes(head, raster, tmp_path):
     assert json.loads((tmp_path / "dataset.json").read_text())["landmarks"] == list(LANDMARKS)
     with np.load(first) as clip:
         assert clip["images"].std() > 10
+
+
+def drawing(tmp_path, monkeypatch, script: str) -> list[str]:
+    """The command that renders three clips, with another program in the place of what draws them."""
+    program = tmp_path / "program"
+    program.write_text(f"#!{sys.executable}\nimport os, pathlib, signal, sys\n{script}")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "heads" / "base.obj.gz").touch()
+    return ["render", "--heads", str(tmp_path / "heads"), "--output", str(tmp_path / "data"), "--clips", "3"]
+
+
+def test_rendering_goes_on_after_a_crash(tmp_path, monkeypatch, capfd):
+    """Which writes a clip each time before it crashes, until all are there."""
+    command = drawing(tmp_path, monkeypatch, """
+folder = pathlib.Path(sys.argv[sys.argv.index("--output") + 1]) / "train"
+there = len(list(folder.iterdir()))
+if there < 3:
+    (folder / f"clip_{there:05d}.npz").touch()
+    os.kill(os.getpid(), signal.SIGSEGV)
+""")  # fmt: skip
+    assert main(command) == 0
+    assert len(list((tmp_path / "data" / "train").iterdir())) == 3
+    assert capfd.readouterr().err.count("another goes on") == 3
+
+
+def test_what_crashes_at_once_is_told_in_one_sentence(tmp_path, monkeypatch, capfd):
+    assert main(drawing(tmp_path, monkeypatch, "os.kill(os.getpid(), signal.SIGSEGV)")) == 1
+    assert "having drawn none" in capfd.readouterr().err
+
+
+def test_jobs_share_the_clips(tmp_path, monkeypatch):
+    command = drawing(tmp_path, monkeypatch, """
+value = {name: int(sys.argv[sys.argv.index(name) + 1]) for name in ("--first", "--step", "--clips")}
+folder = pathlib.Path(sys.argv[sys.argv.index("--output") + 1]) / "train"
+for number in range(value["--first"], value["--first"] + value["--clips"], value["--step"]):
+    (folder / f"clip_{number:05d}.npz").touch(exist_ok=False)
+""")  # fmt: skip
+    assert main([*command, "--jobs", "5", "--first", "7", "--step", "2", "--clips", "9"]) == 0
+    names = sorted(path.name for path in (tmp_path / "data" / "train").iterdir())
+    assert names == [f"clip_{number:05d}.npz" for number in range(7, 16, 2)]
 
 
 def test_the_driving_clip_ends_where_it_began():
