@@ -34,8 +34,9 @@ UPPER, LOWER, BEYOND, STEEP = 0.1, 0.5, 0.08, (0.7, 0.6)
 # The lid that comes down is cut where the lashes end, or they would hang from it: in so many places along it,
 # within so much above its edge, in widths of the eye, where it first is as bright as this share of the skin there.
 PLACES, CUT, BRIGHT = 13, (0.03, 0.2), 0.85
-# It gets a new edge, in the darkest of the eye's colours: how strong, and how thick, in widths.
-LASHES, THICK = 0.65, 0.05
+# It gets a new edge, of a colour so far from the lid's towards the darkest of the eye's: how thick it is to either
+# side, in widths, and at least, in pixels, for there the motion changes from one pixel to the next.
+LASHES, THICK, COVERED = 0.6, 0.04, 0.9
 # The skin is stretched from so far above the lid on, in widths, the more the nearer to it, by this power.
 SKIN, STRETCH = 0.45, 1.5
 # The motion is the model's own again from this far around the eye and that skin on, in widths.
@@ -68,7 +69,7 @@ class Lids:
     ):
         self._head, self._rows, self._others, self._origin = head, rows, others, origin
         self._unit, self._size = unit, float(pose.scale[0])
-        self._dark, self._cut = self._looks(seen)
+        self._lashes, self._cut = self._looks(seen)
 
     @classmethod
     def of(cls, head: Head | None, origin: np.ndarray, seen: Tensor) -> list[Lids]:
@@ -111,14 +112,15 @@ class Lids:
         stretched = (way + cut) * ((down - top) / (above + way)).clamp(0, 1) ** STRETCH
         followed = torch.where((down < edge) & (bow > 0), stretched, 0.0)
         moved = (rest.place(rest.along_of(share), down - followed) - torch.stack([x, y])) / side
-        lashes = (1.5 - (down - edge).abs() / (THICK * rest.width)).clamp(0, 1) * corner
+        thick = max(THICK * rest.width, COVERED * scale)
+        lashes = (1.75 - (down - edge).abs() / thick).clamp(0, 1) * corner
 
         beside = torch.maximum(-along, along - axes.width) * scale
         away = torch.stack([beside, down - lower, top - down]).clamp(min=0).square().sum(0).sqrt()
         near = (smoothstep(1 - away / reach) * smoothstep(torch.tensor(shut / CERTAIN))).to(displacement)
         return Patch(
             rows, columns, torch.lerp(displacement[:, rows, columns], moved.to(displacement), near), near,
-            LASHES * shut * lashes.to(near), self._dark.expand(3, *near.shape),
+            shut * lashes.to(near), self._lashes.expand(3, *near.shape),
         )  # fmt: skip
 
     def _shut(self, keypoints: np.ndarray, scale: float) -> float:
@@ -133,20 +135,22 @@ class Lids:
         return ((rest.lower - rest.upper) - (axes.lower - axes.upper) * scale) / self._unit
 
     def _looks(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """(3,1,1), of 255, the darkest tenth of the eye; (PLACES,), how far above its edge the lid is cut."""
+        """(3,1,1), of 255, the colour of the new lashes; (PLACES,), how far above its edge the lid is cut."""
         axes = Axes.of_keypoints(self._origin[self._rows], min(seen.shape[2:]))
         share, part = torch.meshgrid(torch.linspace(0.2, 0.8, 13), torch.linspace(0, 1, 13), indexing="ij")
         _, upper, lower = _edges(axes, share)
         colours = sampled(seen, axes.place(axes.along_of(share), torch.lerp(upper, lower, part)))
         light = colours.mean(0)
-        dark = colours[:, light <= torch.quantile(light, 0.1)].mean(1)[:, None, None]
+        dark = colours[:, light <= torch.quantile(light, 0.1)].mean(1)
 
         share, above = torch.meshgrid(torch.linspace(0, 1, PLACES), torch.linspace(*CUT, 18), indexing="ij")
         _, upper, _ = _edges(axes, share)
-        light = sampled(seen, axes.place(axes.along_of(share), upper - above * axes.width)).mean(0)
+        colours = sampled(seen, axes.place(axes.along_of(share), upper - above * axes.width))
+        light = colours.mean(0)
         skin = light >= BRIGHT * torch.quantile(light, 0.75, dim=1, keepdim=True)
         cut = above[torch.arange(PLACES), skin.int().argmax(1)]
-        return dark, F.avg_pool1d(F.pad(cut[None], (1, 1), mode="replicate"), 3, 1)[0]
+        lashes = torch.lerp(colours[:, skin].mean(1), dark, LASHES)[:, None, None]
+        return lashes, F.avg_pool1d(F.pad(cut[None], (1, 1), mode="replicate"), 3, 1)[0]
 
 
 def _edges(axes: Axes, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:

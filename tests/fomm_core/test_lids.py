@@ -74,7 +74,7 @@ def lids() -> list[Lids]:
 def shut(keypoints: np.ndarray) -> list[float]:
     """From 0 to about 1, how far each eye is covered: how strong its new lashes are, of the strongest."""
     patches = [one.patch(torch.zeros(2, SIDE, SIDE), keypoints) for one in lids()]
-    return [0.0 if patch is None else float(patch.inside.max()) / 0.65 for patch in patches]
+    return [0.0 if patch is None else float(patch.inside.max()) for patch in patches]
 
 
 @pytest.mark.parametrize("eye", [LEFT, RIGHT], ids=["left", "right"])
