@@ -5,6 +5,7 @@ What `lids` and `mouth` share. All of it is worked out at the prediction's resol
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .heads import Head, Poses
 
 # Their middle is at least this far from both corners, in widths: a head that turns hides one of them.
 MIDDLE = 0.2
@@ -36,6 +39,45 @@ class Patch(NamedTuple):
     near: Tensor
     inside: Tensor
     colour: Tensor
+
+
+class Feature(ABC):
+    """An eye or a mouth of one sitter, as it is painted.
+
+    Args:
+        head: the model's.
+        rows: which keypoints are the feature's: the corner on the sitter's left, the other one, the upper lid or
+            lip, the lower one.
+        origin: (K,2), the source's keypoints in [-1, 1] of the sitter's region.
+        pose: of these.
+    """
+
+    def __init__(self, head: Head, rows: list[int], origin: np.ndarray, pose: Poses):
+        self._head, self._rows, self._origin = head, rows, origin
+        self._size = float(pose.scale[0])
+
+    def patch(self, displacement: Tensor, keypoints: np.ndarray) -> Patch | None:
+        """What becomes of the picture where the feature changes in a frame, if it does.
+
+        Args:
+            displacement: (2,S,S), the model's motion, in shares of the frame's sides.
+            keypoints: (K,2), the frame's, in [-1, 1].
+        """
+        pose = self._head.poses(keypoints[None])
+        if pose is None:
+            return None
+        scale = self._size / float(pose.scale[0])
+        side = displacement.shape[1]
+        rest, axes = (Axes.of_keypoints(k[self._rows], side) for k in (self._origin, keypoints))
+        if axes.width * scale < NARROWEST * rest.width:
+            return None
+        return self._changed(displacement, keypoints, rest, axes, scale)
+
+    @abstractmethod
+    def _changed(
+        self, displacement: Tensor, keypoints: np.ndarray, rest: Axes, axes: Axes, scale: float
+    ) -> Patch | None:
+        """As `patch`, from where it lies at rest and in the frame, times `scale` as large as at rest."""
 
 
 @dataclass(frozen=True)

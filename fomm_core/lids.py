@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .features import NARROWEST, Axes, Patch, bowed, sampled
+from .features import Axes, Feature, Patch, bowed, sampled
 from .heads import Head, Poses
 from .smoothing import smoothstep
 
@@ -45,14 +45,12 @@ AROUND = 0.3
 CERTAIN = 0.25
 
 
-class Lids:
+class Lids(Feature):
     """One eye's lids, as they are painted.
 
     Args:
-        head: the model's.
-        rows, others: which keypoints the eye's are, and the other eye's, as in `EYES`.
-        origin: (K,2), the source's keypoints in [-1, 1] of the sitter's region.
-        pose: of these.
+        head, rows, origin, pose: as `Feature` takes them.
+        others: the other eye's rows.
         unit: the width of the wider eye, in [-1, 1].
         seen: 1x3xhxw, of 255, the region of the painting as it is seen, of any size.
     """
@@ -61,14 +59,14 @@ class Lids:
         self,
         head: Head,
         rows: list[int],
-        others: list[int],
         origin: np.ndarray,
         pose: Poses,
+        others: list[int],
         unit: float,
         seen: Tensor,
     ):
-        self._head, self._rows, self._others, self._origin = head, rows, others, origin
-        self._unit, self._size = unit, float(pose.scale[0])
+        super().__init__(head, rows, origin, pose)
+        self._others, self._unit = others, unit
         self._lashes, self._cut = self._looks(seen)
 
     @classmethod
@@ -78,23 +76,13 @@ class Lids:
         if not all(rows) or head is None or (pose := head.poses(origin[None])) is None:
             return []
         unit = max(float(np.linalg.norm(origin[eye[0]] - origin[eye[1]])) for eye in rows)
-        return [cls(head, *pair, origin, pose, unit, seen) for pair in (rows, rows[::-1])]
+        return [cls(head, eye, origin, pose, other, unit, seen) for eye, other in (rows, rows[::-1])]
 
-    def patch(self, displacement: Tensor, keypoints: np.ndarray) -> Patch | None:
-        """How the upper lid comes down in a frame, if it does.
-
-        Args:
-            displacement: (2,S,S), the model's motion, in shares of the frame's sides.
-            keypoints: (K,2), the frame's, in [-1, 1].
-        """
-        pose = self._head.poses(keypoints[None])
-        if pose is None:
-            return None
-        scale = self._size / float(pose.scale[0])
+    def _changed(
+        self, displacement: Tensor, keypoints: np.ndarray, rest: Axes, axes: Axes, scale: float
+    ) -> Patch | None:
+        """How the upper lid comes down, if it does."""
         side = displacement.shape[1]
-        rest, axes = (Axes.of_keypoints(k[self._rows], side) for k in (self._origin, keypoints))
-        if axes.width * scale < NARROWEST * rest.width:
-            return None
         shut = self._shut(keypoints, scale)
         if shut <= 0:
             return None

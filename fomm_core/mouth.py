@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .features import NARROWEST, Axes, Patch, bowed, sampled
+from .features import Axes, Feature, Patch, bowed, sampled
 from .heads import Head, Poses
 from .smoothing import smoothstep
 
@@ -43,7 +43,7 @@ TEETH, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.42, (0.05, 0.2), 0.6, 0.8
 TONGUE, BROAD, ROUNDED, FLESH, WIDE_OPEN = 0.62, 0.4, 0.12, 0.8, (0.15, 0.5)
 
 
-class Mouth:
+class Mouth(Feature):
     """One sitter's mouth, as it is painted.
 
     Args:
@@ -54,8 +54,7 @@ class Mouth:
     """
 
     def __init__(self, head: Head, origin: np.ndarray, pose: Poses, seen: Tensor):
-        self._head, self._rows, self._origin = head, head.rows_of(*NAMES), origin
-        self._size = float(pose.scale[0])
+        super().__init__(head, head.rows_of(*NAMES), origin, pose)
         self._line, self._lip, self._light = self._colours(seen)
 
     @classmethod
@@ -65,23 +64,12 @@ class Mouth:
             return None
         return cls(head, origin, pose, seen)
 
-    def patch(self, displacement: Tensor, keypoints: np.ndarray) -> Patch | None:
-        """How the lips part in a frame, if they do.
-
-        Args:
-            displacement: (2,S,S), the model's motion, in shares of the frame's sides.
-            keypoints: (K,2), the frame's, in [-1, 1].
-        """
-        pose = self._head.poses(keypoints[None])
-        if pose is None:
-            return None
-        scale = self._size / float(pose.scale[0])
+    def _changed(
+        self, displacement: Tensor, keypoints: np.ndarray, rest: Axes, axes: Axes, scale: float
+    ) -> Patch | None:
+        """How the lips part, if they do."""
         side = displacement.shape[1]
-        rest, axes = (Axes.of_keypoints(k[self._rows], side) for k in (self._origin, keypoints))
-        narrower = rest.width / (axes.width * scale)
-        if narrower > 1 / NARROWEST:
-            return None
-        thickness = min(max(narrower, THICKNESS[0]), THICKNESS[1])
+        thickness = min(max(rest.width / (axes.width * scale), THICKNESS[0]), THICKNESS[1])
         axes = axes.nearer((thickness - 1) * (rest.lower - rest.upper) / scale)
         lips = _Lips(rest, axes, scale)
         if lips.opening <= 0:
