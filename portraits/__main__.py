@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ EXAMPLES = REPOSITORY / "examples"
 SPLITS = {"train": 0, "test": 1}  # part of a clip's seed: no identity is ever in both
 
 
-class Crashed(Exception):
+class CannotRender(Exception):
     """What draws the clips cannot go on."""
 
 
@@ -27,23 +28,27 @@ def render(args: argparse.Namespace) -> None:
     """Writes the clips that are not there yet, in `args.jobs` processes of their own.
 
     The driver that draws them can crash after a thousand clips, and takes its process along: another goes on.
-    Raises `FileNotFoundError` without heads, `Crashed` where a process ends before it has drawn one.
+    Raises `FileNotFoundError` without heads, `CannotRender` where a process fails, or crashes having drawn none.
     """
     from .head import require_heads
 
     require_heads(args.heads)
-    folder = args.output / args.split
+    if args.jobs < 1:
+        raise CannotRender(f"Clips cannot be rendered by {args.jobs} processes. Give --jobs 1 or more.")
+    folder = (args.output / args.split).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _describe(args)
-    command = [sys.executable, "-m", "portraits", "draw", "--heads", args.heads, "--output", args.output]
-    command += ["--split", args.split, "--seed", args.seed, *["--compress"] * args.compress]
-    ends = args.first + args.clips
+    command = [sys.executable, "-m", "portraits", "draw", "--heads", args.heads.resolve()]
+    command += ["--output", folder.parent, "--split", args.split, "--seed", args.seed]
+    command += ["--compress"] * args.compress
+    ends, step = args.first + args.clips, args.jobs * args.step
 
     def started(job: int) -> tuple[int, subprocess.Popen]:
+        """How many of the job's clips are there already, and its process."""
         first = args.first + job * args.step
-        share = ["--first", first, "--step", args.jobs * args.step, "--clips", max(0, ends - first)]
-        process = subprocess.Popen([str(word) for word in command + share], cwd=REPOSITORY)
-        return len(list(folder.glob("*.npz"))), process
+        share = ["--first", first, "--step", step, "--clips", max(0, ends - first)]
+        there = sum(_clip(folder, number).exists() for number in range(first, ends, step))
+        return there, subprocess.Popen([str(word) for word in command + share], cwd=REPOSITORY)
 
     running = {job: started(job) for job in range(args.jobs)}
     try:
@@ -55,15 +60,21 @@ def render(args: argparse.Namespace) -> None:
                 del running[job]
                 if process.returncode == 0:
                     continue
-                why = f"status {process.returncode}"  # of a signal, less than 0
+                if process.returncode > 0:  # it has said why
+                    raise CannotRender("The clips cannot be rendered.")
                 running[job] = started(job)
+                name = signal.Signals(-process.returncode).name
                 if running[job][0] == before:
-                    raise Crashed(f"A process that draws clips ended with {why}, having drawn none.")
-                print(f"A process that draws clips ended with {why}; another goes on.", file=sys.stderr)
+                    raise CannotRender(f"A process that draws clips was ended by {name}, having drawn none.")
+                print(f"A process that draws clips was ended by {name}; another goes on.", file=sys.stderr)
     finally:
         for _, process in running.values():
             process.terminate()
             process.wait()
+
+
+def _clip(folder: Path, number: int) -> Path:
+    return folder / f"clip_{number:05d}.npz"
 
 
 def _describe(args: argparse.Namespace) -> None:
@@ -99,7 +110,7 @@ def draw(args: argparse.Namespace) -> None:
     raster = Rasterizer(head)
     start, done = time.monotonic(), 0
     for number in range(args.first, args.first + args.clips, args.step):
-        path = args.output / args.split / f"clip_{number:05d}.npz"
+        path = _clip(args.output / args.split, number)
         if path.exists():
             continue
         clip = random_clip(head, raster, (args.seed, SPLITS[args.split], number))
@@ -151,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         args.run(args)
-    except (FileNotFoundError, Crashed) as error:
+    except (FileNotFoundError, CannotRender) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

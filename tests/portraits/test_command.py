@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,7 +73,27 @@ if there < 3:
 
 def test_what_crashes_at_once_is_told_in_one_sentence(tmp_path, monkeypatch, capfd):
     assert main(drawing(tmp_path, monkeypatch, "os.kill(os.getpid(), signal.SIGSEGV)")) == 1
-    assert "having drawn none" in capfd.readouterr().err
+    assert "SIGSEGV, having drawn none" in capfd.readouterr().err
+
+
+def test_what_fails_is_not_tried_again(tmp_path, monkeypatch, capfd):
+    assert main(drawing(tmp_path, monkeypatch, 'sys.exit("No OpenGL here.")')) == 1
+    assert capfd.readouterr().err == "No OpenGL here.\nThe clips cannot be rendered.\n"
+    assert (
+        main(["render", "--heads", str(tmp_path / "heads"), "--output", "x", "--clips", "1", "--jobs", "0"])
+        == 1
+    )
+    assert "--jobs 1" in capfd.readouterr().err
+    assert not Path("x").exists()
+
+
+def test_folders_are_those_of_whoever_calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = drawing(tmp_path, monkeypatch, """
+for name in ("--heads", "--output"):
+    assert pathlib.Path(sys.argv[sys.argv.index(name) + 1]).is_dir(), name
+""")  # fmt: skip
+    assert main([command[0], "--heads", "heads", "--output", "data", "--clips", "3"]) == 0
 
 
 def test_jobs_share_the_clips(tmp_path, monkeypatch):
