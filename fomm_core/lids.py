@@ -72,8 +72,9 @@ class Lids(Feature):
     @classmethod
     def of(cls, head: Head | None, origin: np.ndarray, seen: Tensor) -> list[Lids]:
         """As `Lids`, of both eyes; none where the model does not say where they are, or there is no head."""
-        rows = [head.rows_of(*names) for names in EYES] if head else []
-        if not all(rows) or head is None or (pose := head.poses(origin[None])) is None:
+        if head is None or not all(rows := [head.rows_of(*names) for names in EYES]):
+            return []
+        if (pose := head.poses(origin[None])) is None:
             return []
         unit = max(float(np.linalg.norm(origin[eye[0]] - origin[eye[1]])) for eye in rows)
         return [cls(head, eye, origin, pose, other, unit, seen) for eye, other in (rows, rows[::-1])]

@@ -38,9 +38,10 @@ TOP, BOTTOM = 0.45, (0.42, 0.1)
 # these edges are; how much of them shows; how bright they are, of the skin's lights.
 TEETH, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.42, (0.05, 0.2), 0.6, 0.8
 # The tongue lies on the lower lip's side: how much of the opening it fills, how far to both sides of the middle it
-# reaches, in widths, how soft its edge is, and how bright it is, of the lower lip. A mouth shows it that is opened
-# further than this, in widths at rest: from none to all.
-TONGUE, BROAD, ROUNDED, FLESH, WIDE_OPEN = 0.62, 0.4, 0.12, 0.8, (0.15, 0.5)
+# reaches, in widths, how soft its edge is. A mouth shows it that is opened further than this, in widths at rest:
+# from none to all. Its red, green and blue, of the lower lip's: painted lips can be as pale as skin.
+TONGUE, BROAD, ROUNDED, WIDE_OPEN = 0.62, 0.42, 0.35, (0.15, 0.5)
+FLESH = torch.tensor([0.7, 0.52, 0.5])[:, None, None]
 
 
 class Mouth(Feature):

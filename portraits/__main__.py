@@ -27,7 +27,7 @@ class CannotRender(Exception):
 def render(args: argparse.Namespace) -> None:
     """Writes the clips that are not there yet, in `args.jobs` processes of their own.
 
-    The driver that draws them can crash after a thousand clips, and takes its process along: another goes on.
+    The driver that draws them crashes now and then, and takes its process along: another goes on.
     Raises `FileNotFoundError` without heads, `CannotRender` where a process fails, or crashes having drawn none.
     """
     from .head import require_heads

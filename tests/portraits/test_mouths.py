@@ -59,4 +59,4 @@ def test_teeth_lie_behind_the_lips_and_between_the_corners_of_the_mouth(head, se
         front = teeth[teeth[:, 2] > teeth[:, 2].max() - 0.1]
         assert front[:, 2].max() < max(lip_upper[2], lip_lower[2])
         assert front[:, 1].min() - 0.1 < line < front[:, 1].max() + 0.1
-        assert np.ptp(front[:, 0]) < 1.25 * (left - right)[0]
+        assert np.ptp(front[:, 0]) < 0.85 * (left - right)[0]
