@@ -121,9 +121,12 @@ class Backdrop:
         across = 2 * nearest - here
         inside = ((across >= 0) & (across < side)).all(0)
         y, x = across.clip(0, side - 1)
-        places = np.where(inside & ~sitter[y, x], across, nearest) - here
-        smooth = [gaussian_filter(part.astype(np.float32), SOFT) * sitter for part in places[::-1]]
-        return torch.from_numpy(np.stack(smooth)) / side
+        away = (np.where(inside & ~sitter[y, x], across, nearest) - here).astype(np.float32)
+        smooth = np.stack([gaussian_filter(part, SOFT) for part in away])
+        # Half way between two sides, the mean of both leads to the sitter.
+        y, x = (here + smooth.round().astype(int)).clip(0, side - 1)
+        away = np.where(sitter[y, x], away, smooth) * sitter
+        return torch.from_numpy(away[::-1].copy()) / side
 
 
 def _own(background: np.ndarray, side: int) -> Tensor:

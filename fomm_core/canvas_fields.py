@@ -22,6 +22,7 @@ from .lids import Lids
 from .mouth import Mouth
 from .network import resized
 from .network.layers import coordinate_grid
+from .pins import Pins
 from .smoothing import smoothstep, spread
 
 # The motion fades to stillness over this share of the region's side, so that no seam shows.
@@ -90,6 +91,7 @@ class Sitter:
         whole = resized(_tensor(seen), still.image.shape[:2])
         mouth = Mouth.of(head, origin, self._painting)
         self._features = [*Lids.of(head, origin, whole), *([mouth] if mouth else [])]
+        self._pins = Pins.of(head, origin)
         self.backdrop = Backdrop.of(head, origin, whole, still) if still_wall else None
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:
@@ -98,6 +100,8 @@ class Sitter:
         shares = _shares(torch.from_numpy(prediction.deformation))
         if self.backdrop:
             shares = self.backdrop.carried(shares, prediction.background, keypoints)
+        if self._pins:
+            shares = self._pins.pinned(shares, keypoints)
         displacement = _smoothly(shares, size[0])
         support = _smoothly(_tensor(support_map(self.origin, keypoints))[0], size[0])
         support = support.clamp(0, 1) * self._fade

@@ -55,6 +55,8 @@ APART = 0.06
 NEAREST = 1 / 12  # of a clip's frames, that tell how a mouth is held when it comes nearest to the sitter's
 LIPS, MOUTH = ("lip_upper", "lip_lower"), ("lip_upper", "lip_lower", "chin")
 LIDS = ("eye_l_upper", "eye_r_upper", "eye_l_lower", "eye_r_lower")
+# What does not move on a head by itself: where it seems to, the detector errs.
+BONE = ("nose_tip", "forehead", "ear_l", "ear_r", "jaw_l", "jaw_r")
 # Lids that are nearer to each other than this share of the clip's median are those of somebody who blinks.
 OPEN = 0.8
 UP = np.array([1.0, -1.0])  # the picture's y points down
@@ -89,6 +91,7 @@ class Head:
         lips, mouth: which of the L are the two lips, and what moves up and down when they open; no lips where one
             is missing.
         lids: which are `LIDS`; none where one is missing.
+        bone: which are `BONE`.
     """
 
     def __init__(self, rows: list[int], names: list[str]):
@@ -97,6 +100,7 @@ class Head:
         self.rows, self.weight = rows, weight / weight.sum()
         self._row = dict(zip(names, rows))
         self.mouth = [index for index, name in enumerate(names) if name in MOUTH]
+        self.bone = [index for index, name in enumerate(names) if name in BONE]
         self.lips, self.lids = (
             [names.index(name) for name in wanted] if set(wanted) <= set(names) else []
             for wanted in (LIPS, LIDS)
@@ -214,10 +218,12 @@ def turned(
         begun[head.mouth, 1] = _mouth(head, moving.own, sitter.own[0], reference)
     if adapt_face and head.lids:
         begun[head.lids, 1] = _lids(head, moving.own, reference)
+    own = moving.own - begun
+    own[:, head.bone] = 0.0
     poses = Poses(
         sitter.rotation @ turn,
         sitter.scale * (moving.scale / moving.scale[reference]) ** strength,
         sitter.place + way * (moving.place - moving.place[reference]),
-        sitter.own + strength * (moving.own - begun),
+        sitter.own + strength * own,
     )
     return head.seen(poses)

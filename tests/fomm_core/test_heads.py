@@ -119,6 +119,18 @@ def test_a_head_without_lips_has_no_mouth_to_adapt():
     assert found[0] == pytest.approx(picture(), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", heads.BONE)
+def test_bone_moves_with_the_head_alone(name):
+    """A trembling keypoint of it moves nothing but, a little, the pose that it helps to tell."""
+    own, row = np.zeros_like(HEAD.shape), NAMES.index(name)
+    own[row, 1] = 0.1
+    driving = track(picture(), picture(0.1, own=own))
+    pose = HEAD.poses(driving.value.astype(np.float64))
+    rigid = heads.Poses(pose.rotation, pose.scale, pose.place, np.broadcast_to(pose.own[:1], pose.own.shape))
+    assert moved(driving, picture())[1, row] == pytest.approx(HEAD.seen(rigid)[1, row], abs=1e-3)
+    assert np.linalg.norm(HEAD.seen(pose)[1, row] - HEAD.seen(rigid)[1, row]) > 0.01
+
+
 def blinking(share: float) -> np.ndarray:
     """What brings the lids of both eyes that share of the way together."""
     own = np.zeros_like(HEAD.shape)
