@@ -362,8 +362,9 @@ def _reconstruct(options: argparse.Namespace) -> int:
         print(json.dumps(dataclasses.asdict(report)))
         return 0
     print(f"{report.videos} videos, {report.frames} frames")
+    longest = max(map(len, report.errors))
     for name, value in report.errors.items():
-        print(f"{name:32} {value:.4f}")
+        print(f"{name:{longest}}  {value:.4f}")
     return 0
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.spatial import Delaunay, QhullError
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
@@ -113,9 +114,16 @@ class Tally:
         found = torch.from_numpy(batch.prediction.deformation).permute(0, 3, 1, 2)
         found = resized(found, flow.shape[1:3]).permute(0, 2, 3, 1)
         wrong = (found - flow).norm(dim=-1)
-        still = (coordinate_grid(*flow.shape[1:3], flow) - flow).norm(dim=-1)
-        for where, name in ((visible, ""), (visible * face, ", face")):
+        grid = coordinate_grid(*flow.shape[1:3], flow)
+        still = (grid - flow).norm(dim=-1)
+        between = torch.stack([_between(one, grid) for one in landmarks])
+        for where, name in (
+            (visible, ""),
+            (visible * face, ", face"),
+            (visible * face * between, ", between landmarks"),
+        ):
             self.add(f"flow error / no motion{name}", wrong * where, still * where)
+        self.add("beyond the face, of the flow error", wrong * visible * (1 - face), wrong * visible)
 
     def _add_bound(self, batch: Driven, flow: Tensor, visible: Tensor) -> None:
         """What is wrong with N driving frames that are the source warped by the true flow, where it shows them."""
@@ -158,6 +166,8 @@ def reconstruct(
     - "flow error / no motion": distance of the deformation from the true flow where the source shows the
       surface, against that of no motion at all.
     - the same, and the L1, ", face": within the sitter only.
+    - the same, ", between landmarks": within the sitter, and the convex hull of the driving frame's landmarks.
+    - "beyond the face, of the flow error": which share of it is motion that the wall does not make.
     - the L1, ", hidden": where the source does not show the surface, and it has to be invented.
     - "hidden, of the error of copying": which share of the error of copying lies there.
     - "L1 / copying the source, true flow": what a warp of the source by the true flow gets wrong where the source
@@ -219,6 +229,15 @@ def driven(
             part = slice(done, done + len(prediction.image))
             yield Driven(source, driving[part], value[part], prediction)
             done = part.stop
+
+
+def _between(landmarks: Tensor, grid: Tensor) -> Tensor:
+    """(h,w), 1 where a place of the (h,w,2) grid lies within the convex hull of (K,2) landmarks."""
+    try:
+        within = Delaunay(landmarks.numpy()).find_simplex(grid.numpy()) >= 0
+    except (QhullError, ValueError):  # fewer than three, or all on a line
+        return torch.zeros(grid.shape[:-1])
+    return torch.from_numpy(within.astype(np.float32))
 
 
 def _clips(animator: Animator, num_kp: int, folder: Path) -> tuple[list[Subject], dict[str, str]]:

@@ -48,10 +48,15 @@ def opened(pixels: float, face: np.ndarray = FACE) -> np.ndarray:
     return face
 
 
-def painted(keypoints: np.ndarray, head: Head | None = HEAD, occlusion: float = 1.0) -> np.ndarray:
+def painted(
+    keypoints: np.ndarray, head: Head | None = HEAD, occlusion: float = 1.0, green: int = 255
+) -> np.ndarray:
+    """A frame in which the model trusts so much of the painting, and paints a green other than the 255 at rest."""
     canvas = Canvas(painting(), Region(0, 0, SIDE, SIDE), FACE, still(), head)
     frame = painting()
-    canvas.paint(frame, still()._replace(occlusion=np.full((64, 64), occlusion, np.float32)), keypoints)
+    image = np.full((SIDE, SIDE, 3), (0, green, 0), np.uint8)
+    trusted = np.full((64, 64), occlusion, np.float32)
+    canvas.paint(frame, still()._replace(image=image, occlusion=trusted), keypoints)
     return frame
 
 
@@ -78,6 +83,14 @@ def test_what_lies_between_the_lips_is_dark_and_not_what_the_model_paints(occlus
     assert inside[2:5].mean() > inside[8:].mean() + 15
     assert (inside[..., 1] < 170).all()  # a green of 255 is the prediction's
     assert extent(frame, UPPER_LIP)[1] - extent(frame, UPPER_LIP)[0] > 0.3 * WIDTH
+
+
+def test_no_light_of_the_prediction_falls_on_lips_that_part():
+    """It does beside them."""
+    lit, plain = (painted(opened(14), green=green).astype(int)[:, MIDDLE] for green in (200, 255))
+    line, off = lips_line(), np.abs(lit - plain).max(-1)
+    assert off[line - 3 : line + 17].max() <= 1
+    assert off[line - round(0.9 * WIDTH)] > 15
 
 
 def test_a_mouth_that_opens_wide_shows_the_tongue():

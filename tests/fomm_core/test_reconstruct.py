@@ -20,7 +20,7 @@ from fomm_core.media import VideoReader
 from fomm_core.network import resized
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.training import reconstruct as module
-from fomm_core.training.reconstruct import METRICS, Driven, reconstruct
+from fomm_core.training.reconstruct import METRICS, Driven, Tally, reconstruct
 
 SIZE, SMALL, FRAMES, K = 64, 16, 3, 10
 SQUARE = Square(0.1, -0.1, 0.7)
@@ -88,6 +88,7 @@ def test_the_truth_has_no_errors(model, rendered, monkeypatch):
     assert set(report.errors) == {
         "L1", "L1 / copying the source", "L1 / copying the source, face", "L1 / copying the source, hidden",
         "landmark error (px)", "flow error / no motion", "flow error / no motion, face",
+        "flow error / no motion, between landmarks", "beyond the face, of the flow error",
         "L1 / copying the source, true flow",
     }  # fmt: skip
     assert report.errors.pop("L1 / copying the source, true flow") > 0.1, "the pictures are random"
@@ -124,6 +125,40 @@ def test_errors_are_in_the_units_they_say(model, rendered, monkeypatch):
     moved = np.concatenate([np.linalg.norm(still - flow, axis=-1)[seen] for flow, seen in shown])
     assert errors["flow error / no motion"] == pytest.approx(0.1 / moved.mean(), rel=1e-3)
     assert errors["SSIM"] < 1
+
+
+def test_the_flow_error_is_told_apart_by_where_it_is():
+    """Of a square of landmarks in a frame whose left half is the sitter's."""
+    grid = coordinate_grid(SMALL, SMALL, torch.zeros(()))
+    face = (grid[..., 0] < 0).float()[None]
+    flow = (grid + torch.tensor([0.0, 0.4]) * face[0, ..., None])[None]
+    inside = (grid.abs().amax(-1) < 0.5).float()[None]
+    wrong = 0.1 * inside + 0.2 * (1 - inside)
+    prediction = Prediction(None, (flow + torch.stack([wrong, 0 * wrong], -1)).numpy(), None, None)
+    landmarks = torch.tensor([[[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5], [0.0, 0.1]]])
+    pictures = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    tally = Tally()
+    tally.add_motion(
+        Driven(pictures[0], pictures, landmarks.numpy(), prediction),
+        landmarks,
+        flow,
+        torch.ones_like(face),
+        face,
+    )
+    found = tally.means()
+    assert found["flow error / no motion, between landmarks"] == pytest.approx(0.1 / 0.4, rel=1e-3)
+    everywhere = (wrong * face).sum() / (0.4 * face.sum())
+    assert found["flow error / no motion, face"] == pytest.approx(float(everywhere), rel=1e-3)
+    assert found["beyond the face, of the flow error"] == pytest.approx(
+        float((wrong * (1 - face)).sum() / wrong.sum()), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_landmarks_on_a_line_have_nothing_between_them(count):
+    grid = coordinate_grid(SMALL, SMALL, torch.zeros(()))
+    line = torch.linspace(-0.5, 0.5, count)[:, None].expand(-1, 2)
+    assert not module._between(line, grid).any()
 
 
 def test_a_video_is_driven_by_itself_from_its_first_frame(model, tmp_path, picture):
