@@ -161,6 +161,19 @@ def test_the_wall_behind_comes_from_the_wall(seed, count):
     assert (places[:, ~binary_dilation(shown, iterations=backdrop.WIDER)] == 0).all()
 
 
+def test_neighbours_on_the_wall_behind_come_from_neighbours(monkeypatch):
+    """More so than the painted outline's corners would have them."""
+    shown = torch.from_numpy(sitter().astype(np.float32))[None, None]
+
+    def torn() -> float:
+        places = Backdrop(shown, HEAD).behind() * SIDE
+        return float((places.diff(dim=2).abs() > 3).float().mean())
+
+    smooth = torn()
+    monkeypatch.setattr(backdrop, "SOFT", 0.01)
+    assert smooth < 0.8 * torn()
+
+
 def test_the_network_tells_a_painted_sitter_from_the_wall():
     picture = media.as_seen(media.read_painting(EXAMPLES / "painting.jpg"))
     region = regions.around_sitter(picture)

@@ -119,7 +119,7 @@ def test_a_head_without_lips_has_no_mouth_to_adapt():
     assert found[0] == pytest.approx(picture(), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", heads.BONE)
+@pytest.mark.parametrize("name", ["nose_tip", "forehead", "ear_l", "ear_r", "jaw_l", "jaw_r"])
 def test_bone_moves_with_the_head_alone(name):
     """A trembling keypoint of it moves nothing but, a little, the pose that it helps to tell."""
     own, row = np.zeros_like(HEAD.shape), NAMES.index(name)

@@ -14,7 +14,7 @@ from fomm_core import api
 from fomm_core.canvas import Canvas
 from fomm_core.heads import Head
 from fomm_core.network.layers import coordinate_grid, sample
-from fomm_core.pins import NAMES, Pins
+from fomm_core.pins import NAMES, REACH, Pins
 from fomm_core.regions import Region
 from tests.fomm_core.toy_head import FACE, HEAD, ROWS, SIDE, moved_at_random, still
 
@@ -76,10 +76,23 @@ def test_a_motion_that_leads_to_its_keypoints_stays_as_it_is():
 
 
 def test_far_from_the_pins_nothing_changes():
+    """Beyond four of the Gaussian's deviations from the nearest."""
     small = 0.3 * FACE
-    away = Pins.of(HEAD, small).pinned(torch.zeros(2, 64, 64), small + np.float32(0.1))
-    assert away.abs().max() > 0.02
-    assert away[:, :, 56:].abs().max() < 1e-3
+    keypoints = small + np.float32(0.1)
+    away = Pins.of(HEAD, small).pinned(torch.zeros(2, 64, 64), keypoints).norm(dim=0)
+    assert away.max() > 0.02
+    grid = coordinate_grid(64, 64, away)
+    far = torch.cdist(grid.reshape(-1, 2), torch.from_numpy(keypoints[PINNED])).amin(1).reshape(64, 64)
+    assert away[far > 4 * REACH * float(HEAD.poses(small[None]).scale[0])].max() < 1e-3
+
+
+def test_a_pin_beyond_the_edge_asks_for_no_more_than_is_missing_at_the_edge():
+    """What moves as a whole stays as it is, though its chin has left the picture."""
+    keypoints = ORIGIN + np.float32([0, 0.85])
+    assert keypoints[PINNED].max() > 1
+    shares = torch.zeros(2, 64, 64)
+    shares[1] = -0.85 * 63 / 128
+    assert (SOURCE.pinned(shares, keypoints) - shares).abs().max() < 1e-5
 
 
 def test_what_no_pin_asks_for_is_left_alone():
