@@ -28,29 +28,30 @@ class Pins:
     """One sitter's pins.
 
     Args:
-        rows: which keypoints they are.
+        head: the model's, which has all of `NAMES`.
         origin: (K,2), the source's keypoints in [-1, 1] of the sitter's region.
         reach: the Gaussian's deviation, there.
     """
 
-    def __init__(self, rows: list[int], origin: np.ndarray, reach: float):
-        self._rows, self._reach = rows, reach
-        self._origin = torch.from_numpy(origin[rows]).float()
+    def __init__(self, head: Head, origin: np.ndarray, reach: float):
+        self._head, self._rows, self._reach = head, head.rows_of(*NAMES), reach
+        self._origin = torch.from_numpy(origin[self._rows]).float()
 
     @classmethod
     def of(cls, head: Head | None, origin: np.ndarray) -> Pins | None:
         """The pins of (K,2) keypoints; None where nobody has named them, or they lie as no head's do."""
-        rows = head.rows_of(*NAMES) if head else []
-        pose = head.poses(origin[None]) if rows else None
-        return None if pose is None else cls(rows, origin, REACH * float(pose.scale[0]))
+        pose = head.poses(origin[None]) if head and head.rows_of(*NAMES) else None
+        return None if pose is None else cls(head, origin, REACH * float(pose.scale[0]))
 
     def pinned(self, shares: Tensor, keypoints: np.ndarray) -> Tensor:
-        """The motion that leads from the pins of a frame to where they are in the source.
+        """The motion that leads from the pins of a frame to where they are in the source, if these are a head's.
 
         Args:
             shares: (2,h,w), the motion, in shares of the frame's sides (see `canvas_fields.Fields`).
             keypoints: (K,2), the frame's, in [-1, 1].
         """
+        if self._head.poses(keypoints[None]) is None:
+            return shares
         height, width = shares.shape[1:]
         # A frame's side is a little more than the 2 from the centre of its first pixel to that of its last.
         side = torch.tensor([2 * n / (n - 1) for n in (width, height)])

@@ -115,6 +115,12 @@ def test_there_are_none_where_nobody_named_the_keypoints_or_they_lie_as_no_heads
     assert Pins.of(HEAD, np.zeros_like(ORIGIN)) is None
 
 
+def test_a_face_that_is_lost_pulls_at_nothing():
+    nowhere = np.zeros_like(ORIGIN)
+    assert HEAD.poses(nowhere[None]) is None
+    assert torch.equal(SOURCE.pinned(torch.ones(2, 64, 64), nowhere), torch.ones(2, 64, 64))
+
+
 def test_the_painting_moves_with_its_pins():
     """A nose whose keypoint has moved is seen there, though the model moves nothing."""
     painting = np.full((SIDE, SIDE, 3), 90, np.uint8)
