@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fomm_core import api
+from fomm_core import api, canvas_fields
 from fomm_core.canvas import Canvas
 from fomm_core.heads import Head
 from fomm_core.network.layers import coordinate_grid, sample
@@ -25,21 +25,10 @@ PINNED = HEAD.rows_of(*NAMES)
 SOURCE = Pins.of(HEAD, ORIGIN)
 
 
-def shares_of(deformation: torch.Tensor) -> torch.Tensor:
-    """(2,h,w) of an (h,w,2) deformation, as the canvas has it."""
-    height, width = deformation.shape[:2]
-    away = deformation - coordinate_grid(height, width, deformation)
-    return away.permute(2, 0, 1) * torch.tensor([(n - 1) / (2 * n) for n in (width, height)])[:, None, None]
-
-
 def missed(shares: torch.Tensor, keypoints: np.ndarray) -> np.ndarray:
     """How far from where they belong the (2,h,w) motion leads from each pin, in [-1, 1]."""
-    _, height, width = shares.shape
-    grid = coordinate_grid(height, width, shares)
-    scale = torch.tensor([2 * n / (n - 1) for n in (width, height)])
-    deformation = grid + shares.permute(1, 2, 0) * scale
     places = torch.from_numpy(keypoints[PINNED])[None, None]
-    led = sample(deformation.permute(2, 0, 1)[None], places)[0, :, 0].T.numpy()
+    led = sample(canvas_fields._motion(shares).permute(0, 3, 1, 2), places)[0, :, 0].T.numpy()
     return np.linalg.norm(led - ORIGIN[PINNED], axis=1)
 
 
@@ -68,7 +57,7 @@ def test_pins_lead_nearer_whatever_the_keypoints_and_the_deformation(seed, sprea
 def test_a_motion_that_leads_to_its_keypoints_stays_as_it_is():
     grid = torch.from_numpy(still().deformation)
     turned = grid @ torch.tensor([[0.99, 0.1], [-0.1, 0.99]]) + torch.tensor([0.05, -0.02])
-    shares = shares_of(turned)
+    shares = canvas_fields._shares(turned)
     keypoints = np.linalg.solve(
         np.array([[0.99, 0.1], [-0.1, 0.99]]).T, (ORIGIN - np.array([0.05, -0.02])).T
     ).T.astype(np.float32)
