@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import UserError
@@ -25,6 +27,20 @@ _ENTRY = re.compile(r"\.?[0-9a-f]{64}.*\.npz")
 def folder() -> Path:
     """Where tracks are kept: `VANGOGH_CACHE`, or the user's cache folder of this system."""
     return own_folder("tracks", "VANGOGH_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """While this lasts no clip of before is known, here and in what is started: what measures detects anew."""
+    before = os.environ.get("VANGOGH_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["VANGOGH_CACHE"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["VANGOGH_CACHE"]
+            if before is not None:
+                os.environ["VANGOGH_CACHE"] = before
 
 
 def name_of(**settings: object) -> str:

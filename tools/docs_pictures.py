@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import api, media, sheet  # noqa: E402
+from fomm_core import api, media, sheet, track_cache  # noqa: E402
 
 PAINTING, VIDEO = ROOT / "examples" / "painting.jpg", ROOT / "examples" / "driving.mp4"
 WIDTH = 1400  # of a sheet, in pixels
@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "docs", metavar="DIR")
     folder = parser.parse_args().output
-    with tempfile.TemporaryDirectory() as temporary:
+    with track_cache.apart(), tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         explained(work / "1.png", folder / "how-it-works.jpg", reference_frame="first")
         explained(work / "2.png", folder / "how-it-works-absolute.jpg", first_row=True, motion="absolute")

@@ -29,7 +29,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import driving, media, models, regions, transfer  # noqa: E402
+from fomm_core import driving, media, models, regions, track_cache, transfer  # noqa: E402
 from fomm_core.animator import Animator, Prediction, resized  # noqa: E402
 from fomm_core.canvas import Canvas  # noqa: E402
 from fomm_core.control import Control  # noqa: E402
@@ -74,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the measurement; returns the exit status."""
     options = _options(arguments)
     try:
-        subject = read(options)
+        with track_cache.apart():
+            subject = read(options)
         rows = look_rows(subject)
         if options.picture:
             with replacing(options.picture) as temporary:

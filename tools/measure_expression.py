@@ -26,7 +26,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import api, models  # noqa: E402
+from fomm_core import api, models, track_cache  # noqa: E402
 from fomm_core.errors import UserError  # noqa: E402
 from fomm_core.files import check_writable, replacing  # noqa: E402
 from fomm_core.network.layers import sample  # noqa: E402
@@ -60,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json:  # said now rather than after a minute of work
             check_writable(options.json.parent)
         parts = _parts(models.load(options.model).metadata.get("landmarks", ""), options.model)
-        found = list(_measured(options, parts))
+        with track_cache.apart():
+            found = list(_measured(options, parts))
         if options.json:
             with replacing(options.json) as temporary:
                 content = json.dumps([asdict(one) for one in found], indent=2)

@@ -28,7 +28,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import cli, media, protocol, regions  # noqa: E402
+from fomm_core import cli, media, protocol, regions, track_cache  # noqa: E402
 from fomm_core.control import Control  # noqa: E402
 from fomm_core.errors import UserError  # noqa: E402
 from fomm_core.files import check_writable, replacing  # noqa: E402
@@ -90,7 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(
                 "arguments", "--size and --fps are chosen by this tool.", "Use --side and --frames."
             )
-        measurements = list(_measured_all(options, request))
+        with track_cache.apart():
+            measurements = list(_measured_all(options, request))
         if options.json:
             _write_json(options.json, request, measurements)
     except UserError as error:

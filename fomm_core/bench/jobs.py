@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
 from PIL import Image
 
-from .. import media, models, protocol
+from .. import media, models, protocol, track_cache
 from ..errors import UserError
 from .measure import Measure, Settings
 from .weights import model_of
@@ -35,7 +32,7 @@ def measure_jobs(settings: Settings, folder: Path) -> list[Measure]:
     memory: dict[str, list[float]] = {"ours": [], "baseline": []}
     for i in range(settings.rounds):
         for side, arguments in sides.items():
-            with _no_tracks_kept():
+            with track_cache.apart():
                 taken, held = _process([*arguments, "--output", str(folder / f"{side}{i}")])
             seconds[side].append(taken)
             memory[side].append(held)
@@ -68,16 +65,16 @@ def measure_first_frames(settings: Settings, folder: Path) -> list[Measure]:
     )
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(settings.rounds):
-        with _no_tracks_kept():
+        with track_cache.apart():
             began = time.perf_counter()
             with _Worker() as worker:
                 worker.first_frame(job(settings.painting, end))
                 times[names[0]].append(time.perf_counter() - began)
-        with _no_tracks_kept(), _Worker() as worker:
+        with track_cache.apart(), _Worker() as worker:
             worker.first_frame(job(settings.painting, end / 2))  # it is warm then, and knows another clip
             times[names[1]].append(worker.first_frame(job(settings.painting, end)))
             times[names[2]].append(worker.first_frame(job(another, end)))
-        with _no_tracks_kept(), _Worker() as worker:
+        with track_cache.apart(), _Worker() as worker:
             worker.prepare(job(settings.painting, end))
             times[names[3]].append(worker.first_frame(job(settings.painting, end)))
     return [Measure(f"first frame of {settings.frames}, {name}", "s", times[name]) for name in names]
@@ -127,20 +124,6 @@ class _Worker:
     def _ask(self, request: object) -> None:
         self._process.stdin.write(protocol.encode(request) + "\n")
         self._process.stdin.flush()
-
-
-@contextlib.contextmanager
-def _no_tracks_kept() -> Iterator[None]:
-    """What is started here knows no clip of before: detecting its motion is part of what is measured."""
-    before = os.environ.get("VANGOGH_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["VANGOGH_CACHE"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["VANGOGH_CACHE"]
-            if before is not None:
-                os.environ["VANGOGH_CACHE"] = before
 
 
 def _saved_model(settings: Settings, folder: Path) -> tuple[Path, int]:

@@ -185,12 +185,3 @@ def test_a_failed_preparation_is_said(model_file, painting, tmp_path):
     none = protocol.Job(str(painting), str(tmp_path / "none.mp4"), "", model=str(model_file))
     with jobs._Worker() as worker, pytest.raises(UserError, match="could not prepare"):
         worker.prepare(none)
-
-
-def test_a_measured_job_finds_no_track_of_an_earlier_one(monkeypatch):
-    monkeypatch.setenv("VANGOGH_CACHE", "the user's")
-    with jobs._no_tracks_kept():
-        first = os.environ["VANGOGH_CACHE"]
-    with jobs._no_tracks_kept():
-        assert os.environ["VANGOGH_CACHE"] not in (first, "the user's")
-    assert os.environ["VANGOGH_CACHE"] == "the user's"

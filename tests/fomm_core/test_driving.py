@@ -312,3 +312,12 @@ def test_a_start_past_the_end_gets_a_sentence(start, clip, animator, events, tra
     with pytest.raises(UserError):
         driving.detect(clip(5), animator, events.control(), "full", start=start)
     assert list(track_cache_folder.iterdir()) == []
+
+
+def test_what_measures_finds_no_track_of_an_earlier_job(monkeypatch):
+    monkeypatch.setenv("VANGOGH_CACHE", "the user's")
+    with track_cache.apart():
+        first = os.environ["VANGOGH_CACHE"]
+    with track_cache.apart():
+        assert os.environ["VANGOGH_CACHE"] not in (first, "the user's")
+    assert os.environ["VANGOGH_CACHE"] == "the user's"
