@@ -263,8 +263,9 @@ class Animator:
 
     @torch.inference_mode()
     def _detect(self, images: np.ndarray, square: Square) -> tuple[np.ndarray, np.ndarray]:
-        found = self._network.detect(framing.cut(self._tensor(images), square))
-        found = framing.placed(found, square)
+        pictures, looks = self._tensor(images), framing.looks(square)
+        found = [framing.placed(self._network.detect(framing.cut(pictures, look)), look) for look in looks]
+        found = framing.mean(found)
         if found.jacobian is None:  # a model of zero order: parts move without turning
             (value,) = self._fetched(found.value)
             return value, np.broadcast_to(np.eye(2, dtype=np.float32), (*value.shape, 2)).copy()

@@ -24,7 +24,7 @@ from .protocol import Job
 from .regions import Region
 
 # Changes whenever detection comes to another track for the same video, model and settings.
-DETECTION = 4
+DETECTION = 5
 # A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
 # hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
 THUMBNAIL, CUT, LOST = 16, 0.85, 0.6

@@ -60,11 +60,39 @@ def test_a_square_holds_the_head_of_all_frames(frames, size, way, seed):
     spread = float((points - points.mean(2, keepdim=True)).square().sum(-1).mean().sqrt())
     assert half >= framing.REACH * spread - 1e-6
     square = framing.within_picture(torch.tensor([x, y, half]))
-    if half * framing.ROOM > framing.WORTHWHILE:
+    if half > framing.WORTHWHILE:
         assert square == WHOLE
     else:
-        assert square.half == pytest.approx(half * framing.ROOM)
+        assert square.half == pytest.approx(half)
         assert max(abs(square.x), abs(square.y)) <= 1 - square.half + 1e-6
+
+
+@given(squares())
+def test_the_detector_looks_twice_about_the_square(square):
+    looks = framing.looks(square)
+    assert np.mean(looks, axis=0) == pytest.approx(square)
+    assert {look.half for look in looks} == {square.half}
+    (first, second) = (np.array(look[:2]) for look in looks)
+    assert second - first == pytest.approx([2 * framing.APART * square.half] * 2)
+    assert framing.looks(WHOLE) == [WHOLE]
+
+
+def test_keypoints_are_the_mean_of_what_each_look_finds(named, picture):
+    images = picture(64, 64)[None]
+    shown = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+    value, jacobian = named.detect(images, SQUARE)
+    with torch.inference_mode():
+        each = [
+            framing.placed(named._network.detect(framing.cut(shown, look)), look)
+            for look in framing.looks(SQUARE)
+        ]
+    assert np.abs(np.array(each[0].value - each[1].value)).max() > 1e-3
+    assert np.abs(value - np.mean([one.value.numpy() for one in each], axis=0)).max() < 1e-5
+    assert np.abs(jacobian - np.mean([one.jacobian.numpy() for one in each], axis=0)).max() < 1e-5
+
+
+def test_a_mean_of_motions_that_do_not_turn_does_not_turn():
+    assert framing.mean([Keypoints(torch.rand(1, 2, 2), None)] * 2).jacobian is None
 
 
 @pytest.fixture
