@@ -1,9 +1,9 @@
 """The wall behind a sitter, which stands still while the sitter moves before it.
 
-The dense motion network is told by keypoints alone where a head is. It does not look at the painting, so hair
-beyond the head that it imagines stays behind, and a part of the wall goes along. The sitter's matte tells what is
-what: what is the sitter's goes with the motion next to it, what is the wall's stays, and where the sitter has left
-it, the wall goes on as it is beside the sitter, mirrored.
+The dense motion network tells sitter from wall in a picture of 64 pixels: some hair would stay behind, and some of
+the wall would go along. The sitter's matte, along the painting's own edges, tells what is what: what is the
+sitter's goes with the motion next to it, what is the wall's stays, and where the sitter has left it, the wall goes on
+as it is beside the sitter, mirrored.
 """
 
 from __future__ import annotations

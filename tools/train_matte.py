@@ -1,4 +1,4 @@
-"""Trains the network that tells sitters from the wall behind them (`fomm_core/matte.py`) on rendered clips.
+"""Trains the network that tells sitters from the wall behind them (`fomm_core/network/matting.py`).
 
 python tools/train_matte.py --data data/starter --output fomm_core/matte.safetensors [--steps 2400 --seed 1]
 
@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 from fomm_core import models  # noqa: E402
 from fomm_core.errors import UserError  # noqa: E402
 from fomm_core.files import check_writable  # noqa: E402
-from fomm_core.matte import FOUND, SEEN, MatteNetwork  # noqa: E402
 from fomm_core.network.layers import coordinate_grid  # noqa: E402
+from fomm_core.network.matting import FOUND, SEEN, MatteNetwork  # noqa: E402
 from fomm_core.training.appearance import degraded, recoloured  # noqa: E402
 from fomm_core.training.data import Affine  # noqa: E402
 

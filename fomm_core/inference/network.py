@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network import DenseMotion, DenseMotionNetwork, Generator, KeypointDetector, Keypoints, Source
-from ..network.generator import resized, warp
-from ..network.layers import coordinate_grid
+from ..network.generator import warp
+from ..network.layers import coordinate_grid, resized
 from . import layers
 from .form import Form
 
@@ -47,13 +47,17 @@ class Motion:
     """A `DenseMotionNetwork` on sources that are scaled down already, in fp32."""
 
     def __init__(self, network: DenseMotionNetwork, form: Form):
-        self.down = layers.copied(network.down, form)
+        self._down = layers.copied(network.down, form)
         without_weights = copy.copy(network)
         without_weights._modules = {}
+        self._key: Callable[[Tensor], Tensor] = without_weights.key
         self._views: Callable[..., tuple[Tensor, Tensor]] = without_weights.views
         self._hourglass = layers.Hourglass(network.hourglass, form)
         self._heads = layers.heads([network.mask, network.occlusion], form)
         self._num_masks = network.mask.out_channels
+
+    def seen(self, image: Tensor) -> Tensor:
+        return self._key(self._down(image))
 
     def __call__(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> DenseMotion:
         motions, views = self._views(small, driving, origin)
@@ -87,7 +91,7 @@ class Network:
         features = image
         for block in self._encoder:
             features = block(features)
-        return Source(image, features.to(self.form.features), self._motion.down(image))
+        return Source(image, features.to(self.form.features), self._motion.seen(image))
 
     def motion(self, source: Source, driving: Keypoints, origin: Keypoints) -> DenseMotion:
         """The motion from the poses `driving` to the source, whose keypoints are `origin`."""

@@ -2,8 +2,9 @@
 
 from .dense_motion import DenseMotion, DenseMotionNetwork
 from .discriminator import Discriminator
-from .generator import Generator, Source, resized, warp
+from .generator import Generator, Source, warp
 from .keypoint_detector import KeypointDetector, Keypoints
+from .layers import resized
 
 __all__ = [
     "DenseMotion",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .keypoint_detector import Keypoints
 from .layers import AntiAliasedDown, Hourglass, coordinate_grid, gaussian_heatmaps, sample
+from .matting import keyed as without_wall
 
 
 class DenseMotion(NamedTuple):
@@ -26,7 +27,12 @@ class DenseMotion(NamedTuple):
 
 
 class DenseMotionNetwork(nn.Module):
-    """Combines the local affine motions around the keypoints (equations 4 and 5) with predicted masks."""
+    """Combines the local affine motions around the keypoints (equations 4 and 5) with predicted masks.
+
+    Args:
+        keyed: the wall behind the sitter is taken from the sources that the network looks at, so that it sees where
+            the sitter ends. The published networks see pictures as they are.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class DenseMotionNetwork(nn.Module):
         estimate_occlusion_map: bool = False,
         scale_factor: float = 1,
         kp_variance: float = 0.01,
+        keyed: bool = False,
     ):
         super().__init__()
         self.hourglass = Hourglass(
@@ -48,14 +55,22 @@ class DenseMotionNetwork(nn.Module):
         if estimate_occlusion_map:
             self.occlusion = nn.Conv2d(self.hourglass.outputs, 1, 7, padding=3)
         self.down = AntiAliasedDown(num_channels, scale_factor) if scale_factor != 1 else nn.Identity()
-        self.kp_variance = kp_variance
+        self.kp_variance, self.keyed = kp_variance, keyed
 
     def forward(self, source: Tensor, driving: Keypoints, origin: Keypoints) -> DenseMotion:
         """The motion of Bx3xHxW `source` images, whose keypoints are `origin`, to the poses `driving`."""
-        return self.from_small(self.down(source), driving, origin)
+        return self.from_small(self.seen(source), driving, origin)
+
+    def seen(self, source: Tensor) -> Tensor:
+        """What the network looks at of Bx3xHxW images in [0, 1]: Bx3xhxw."""
+        return self.key(self.down(source))
+
+    def key(self, small: Tensor) -> Tensor:
+        """The same of images that are scaled down already."""
+        return without_wall(small) if self.keyed else small
 
     def from_small(self, small: Tensor, driving: Keypoints, origin: Keypoints) -> DenseMotion:
-        """The same from a source that is scaled down already (it stays the same for a whole clip)."""
+        """The same from a source as it is `seen` (it stays the same for a whole clip)."""
         motions, features = self.candidates(small, driving, origin)
         mask = self.mask(features).softmax(1)
         deformation = (motions * mask[..., None]).sum(1)

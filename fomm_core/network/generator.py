@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .dense_motion import DenseMotion, DenseMotionNetwork
 from .keypoint_detector import Keypoints
-from .layers import DownBlock, ResBlock, SameBlock, UpBlock, sample
+from .layers import DownBlock, ResBlock, SameBlock, UpBlock, resized, sample
 
 
 class Source(NamedTuple):
@@ -17,7 +16,7 @@ class Source(NamedTuple):
 
     image: Tensor  # Bx3xHxW in [0, 1]
     features: Tensor  # the encoder's output, BxCxH/4xW/4 with two down blocks
-    small: Tensor  # the image at the dense motion network's resolution
+    small: Tensor  # the image as the dense motion network sees it, at its resolution
 
     def expand(self, batch: int) -> Source:
         """One source as a batch, without copying it."""
@@ -62,7 +61,7 @@ class Generator(nn.Module):
         features = self.first(image)
         for block in self.down_blocks:
             features = block(features)
-        return Source(image, features, self.dense_motion_network.down(image))
+        return Source(image, features, self.dense_motion_network.seen(image))
 
     def motion(self, source: Source, driving: Keypoints, origin: Keypoints) -> DenseMotion:
         return self.dense_motion_network.from_small(source.small, driving, origin)
@@ -97,10 +96,3 @@ def warp(image: Tensor, deformation: Tensor) -> Tensor:
     if deformation.shape[1:3] != image.shape[2:]:
         deformation = resized(deformation.permute(0, 3, 1, 2), image.shape[2:]).permute(0, 2, 3, 1)
     return sample(image, deformation)
-
-
-def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """BxCxhxw maps at another resolution, bilinear; themselves where they have it already."""
-    if maps.shape[2:] == tuple(size):
-        return maps
-    return F.interpolate(maps, size=tuple(size), mode="bilinear")

@@ -27,6 +27,13 @@ def gaussian_heatmaps(keypoints: Tensor, height: int, width: int, variance: floa
     return y[..., :, None] * x[..., None, :]
 
 
+def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """BxCxhxw maps at another resolution, bilinear; themselves where they have it already."""
+    if maps.shape[2:] == tuple(size):
+        return maps
+    return F.interpolate(maps, size=tuple(size), mode="bilinear")
+
+
 def sample(image: Tensor, grid: Tensor) -> Tensor:
     """Warp BxCxHxW `image` by the BxhxwX2 `grid` of places to look at.
 

@@ -125,7 +125,7 @@ class Objective:
         lot = torch.rand(len(source), generator=rng)
         pairs = weakened(invented(pairs, self.facial, chosen & (lot < _INVENTED_FACES), rng), strength)
         target = _transferred(pairs, origin, target, chosen, strength, rng)
-        motions, features = self.dense.candidates(source.contiguous(), target, origin)
+        motions, features = self.dense.candidates(self.dense.key(source).contiguous(), target, origin)
         side = min(self.settings["motion"]["window"], *features.shape[2:])
         corners = self._corners(pairs, features.shape[2:], side, self.settings["motion"]["close_ups"], rng)
         # The heads pad by 3 themselves; what they see beyond the window is what they would see anyway.
@@ -222,7 +222,7 @@ class Objective:
         driving = recoloured(self.dense.down(pairs.driving), rng, 0.7)
         with torch.no_grad():
             origin, target = self._looked_at(small, driving, rng)
-            motions, features = self.dense.candidates(small.contiguous(), target, origin)
+            motions, features = self.dense.candidates(self.dense.key(small).contiguous(), target, origin)
             mask = self.dense.mask(features).softmax(1)
             deformation = (motions * mask[..., None]).sum(1)
         occlusion = self.dense.occlusion(features).sigmoid()

@@ -98,6 +98,7 @@ def architectures(draw) -> dict:
             "max_features": draw(widest),
             "num_blocks": blocks,
             "scale_factor": draw(st.sampled_from([0.25, 0.5])),
+            "keyed": draw(st.booleans()),
         },
     }
     common = {"num_kp": draw(st.integers(1, 5)), "num_channels": 3, "estimate_jacobian": draw(st.booleans())}

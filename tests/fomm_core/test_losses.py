@@ -279,6 +279,23 @@ def test_a_discriminator_that_sees_keypoints_is_refused():
         )
 
 
+def test_the_dense_motion_network_alone_looks_at_pictures_without_their_wall(objective, monkeypatch):
+    looked, given = {}, pairs(3)
+    candidates, detector = objective.dense.candidates, objective.small_detector
+    monkeypatch.setattr(objective.dense, "key", lambda small: torch.full_like(small, 0.5))
+    monkeypatch.setattr(
+        objective.dense, "candidates", lambda *args: looked.update(dense=args[0]) or candidates(*args)
+    )
+    monkeypatch.setattr(
+        objective, "small_detector", lambda views: looked.update(detector=views) or detector(views)
+    )
+    for terms, pictures in ((objective.motion_terms, given), (objective.picture_terms, pairs(3, size=64))):
+        with torch.no_grad():
+            terms(pictures, torch.Generator().manual_seed(0))
+        assert (looked["dense"] == 0.5).all()
+        assert looked["detector"].std() > 0.1
+
+
 @pytest.mark.parametrize(
     ("share", "weaker", "faces"), [(0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 1.0)]
 )

@@ -86,7 +86,7 @@ def test_the_grid_shows_moments_from_first_to_last_and_what_is_lost():
     assert tuple(picture[CELL, 0]) == (255, 255, 255)
 
 
-def test_our_own_painting_and_clip(tmp_path, capsys):
+def test_our_own_painting_and_clip(tmp_path, capsys, monkeypatch):
     """The shipped model on six frames, all the way from files to table, JSON and grid."""
     pytest.importorskip(
         "mediapipe", reason="the face tracker (mediapipe) is not installed", exc_type=ImportError
@@ -98,7 +98,9 @@ def test_our_own_painting_and_clip(tmp_path, capsys):
     arguments = ["--media", media, "--output", output, "--json", tmp_path / "all.json", "--frames", "6"]
     arguments += ["--start", "1.4", "--end", "1.8", "--side", "128", "--reference-frame", "first"]
     arguments += ["--driving-region", "full"]  # quicker than looking for the face
+    monkeypatch.setenv("VANGOGH_CACHE", str(tmp_path / "tracks"))
     assert measure_motion.main([str(argument) for argument in arguments]) == 0
+    assert not (tmp_path / "tracks").exists(), "no track that was kept is measured, and none is left"
     assert "| painting | driving | 5 | 0 |" in capsys.readouterr().out
     written = json.loads((tmp_path / "all.json").read_text())
     (found,) = written["measurements"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fomm_core.matte import MatteNetwork
+from fomm_core.network.matting import MatteNetwork
 from tools import train_matte
 
 
