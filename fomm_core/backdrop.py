@@ -2,8 +2,8 @@
 
 The dense motion network tells sitter from wall in a picture of 64 pixels: some hair would stay behind, and some of
 the wall would go along. The sitter's matte, along the painting's own edges, tells what is what: what is the
-sitter's goes with the motion next to it, what is the wall's stays, and where the sitter has left it, the wall goes on
-as it is beside the sitter, mirrored.
+sitter's goes with the motion next to it, what is the wall's stays, and where the sitter has left it, the wall goes
+on as it is beside the sitter, mirrored.
 """
 
 from __future__ import annotations
