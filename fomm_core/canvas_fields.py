@@ -38,7 +38,7 @@ MATCH_SIDE, MATCH_REACH = 64, 12
 TRUST = 0.1
 # Doubt up to the first number hides nothing, or the prediction's softness would lie over all that moves; from the
 # second on, the prediction is all there is.
-DOUBT = (0.2, 0.8)
+DOUBT = (0.35, 0.9)
 # The light that the prediction adds is smoothed over this many pixels of MATCH_SIDE to either side, and bounded
 # softly to this much of 255: a weak generator's errors are larger than what light does to a face.
 LIGHT_REACH, LIGHT_LIMIT = 2, 40.0
