@@ -44,7 +44,7 @@ class Detector:
 
 
 class Motion:
-    """A `DenseMotionNetwork` on sources that are scaled down already, in fp32."""
+    """A `DenseMotionNetwork` on sources as they are `seen`, in fp32."""
 
     def __init__(self, network: DenseMotionNetwork, form: Form):
         self._down = layers.copied(network.down, form)
