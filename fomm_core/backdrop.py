@@ -23,8 +23,8 @@ from .smoothing import smoothstep, spread
 # The median of the matte at the head's keypoints, at the least, and the most of the picture that it may take:
 # otherwise it has not been understood.
 SITTER, MOST = 0.9, 0.95
-# What the model calls less than the first background is sitter, whatever the matte says; above the second it is the
-# matte that tells.
+# What the model calls less than the first background at rest is sitter, whatever the matte says; above the second
+# it is the matte that tells.
 OWN = (0.05, 0.15)
 # The sitter's motion goes on beyond the head as it is within this many of the deformation's pixels, nearer ones
 # counting more: the second look, for what the first does not reach, by so much less.
@@ -69,7 +69,8 @@ class Backdrop:
         found = F.grid_sample(shown, places, padding_mode="border", align_corners=True)
         if found.median() < SITTER or shown.mean() > MOST:
             return None
-        return cls(torch.maximum(shown, _own(still.background, len(still.image))[None]), head)
+        own = resized(torch.from_numpy(still.background)[None, None], shown.shape[2:])
+        return cls(torch.maximum(shown, smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))), head)
 
     def carried(self, shares: Tensor, background: np.ndarray, keypoints: np.ndarray) -> Tensor:
         """The motion with that of the sitter where the model has the background's, which is none.
@@ -90,15 +91,12 @@ class Backdrop:
         near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
         return shares + still * near[:2] / (near[2] + LEAST)
 
-    def bared(self, displacement: Tensor, background: np.ndarray) -> Tensor:
-        """(1,S,S) in [0, 1]: how much of a frame is wall.
+    def bared(self, displacement: Tensor) -> Tensor:
+        """(1,S,S) in [0, 1]: how much of a frame is wall, by the (2,S,S) motion of what is not, in shares.
 
-        Where it is made up, none while nothing moves: the painting shows a sitter's soft outline as it is. Where
-        a head turns a cheek towards us that the painting does not show, the model knows of it.
-
-        Args:
-            displacement: (2,S,S), the motion of what is not wall, in shares.
-            background: (h,w) in [0, 1], how much each place follows the background.
+        Where it is made up, none while nothing moves: the painting shows a sitter's soft outline as it is. A sitter
+        ends where the painting's does: of a side of the head that the painting does not show, the model's guess
+        would lie around it like a second, dim outline.
         """
         side = displacement.shape[1]
         line = torch.arange(side, dtype=torch.float32)
@@ -107,7 +105,7 @@ class Backdrop:
             self._shown, places[None] / (side - 1) * 2 - 1, padding_mode="border", align_corners=True
         )  # fmt: skip
         stays = self._made_up * (1 - smoothstep(torch.hypot(*displacement) * side / MOVES))
-        return (1 - torch.maximum(shown[0], _own(background, side))) * (1 - stays)
+        return (1 - shown[0]) * (1 - stays)
 
     def behind(self) -> Tensor:
         """(2,S,S), in shares: where each place of the wall is taken from, 0 where the painting shows it.
@@ -127,9 +125,3 @@ class Backdrop:
         y, x = (here + smooth.round().astype(int)).clip(0, side - 1)
         away = np.where(sitter[y, x], away, smooth) * sitter
         return torch.from_numpy(away[::-1].copy()) / side
-
-
-def _own(background: np.ndarray, side: int) -> Tensor:
-    """(1,S,S) in [0, 1], what the (h,w) background leaves to the sitter for certain."""
-    own = resized(torch.from_numpy(background)[None, None], (side, side))[0]
-    return smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))

@@ -123,9 +123,7 @@ class Sitter:
             hidden[part] = torch.maximum(hidden[part] * (1 - patch.near), patch.inside * support[part])
         painted = torch.lerp(light * support, painted, hidden)
         displacement *= support
-        wall = torch.zeros_like(support)
-        if self.backdrop:
-            wall = self.backdrop.bared(displacement, prediction.background)
+        wall = self.backdrop.bared(displacement) if self.backdrop else torch.zeros_like(support)
         return Fields(displacement, 1 - hidden[0], painted[0], support, wall)
 
     def _hidden(self, occlusion: Tensor, motion: Tensor) -> Tensor:

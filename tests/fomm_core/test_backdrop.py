@@ -114,6 +114,26 @@ def test_what_the_sitter_has_left_is_made_of_wall():
     assert len({tuple(pixel) for pixel in frame[left]}) > 0.5 * left.sum()  # no colour is drawn out
 
 
+def test_what_the_model_guesses_around_the_sitter_is_not_shown():
+    """A side of the head that the painting does not show would be a second outline."""
+    more = HEAD_RADIUS + HAIR + 14
+    prediction, keypoints = moved(more)
+    guessed, hidden = (
+        disc(more, MIDDLE + SHIFT, side=side) & ~disc(HEAD_RADIUS, MIDDLE + SHIFT, side=side)
+        for side in (SIDE, 64)
+    )
+    picture = painting()
+    image = np.where(guessed[..., None], np.uint8([250, 20, 20]), picture)
+    prediction = prediction._replace(image=image, occlusion=1 - hidden.astype(np.float32))
+    frame = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), HEAD).paint(frame, prediction, keypoints)
+    around = disc(more - 3, MIDDLE + SHIFT) & ~disc(HEAD_RADIUS + HAIR + 3, MIDDLE + SHIFT)
+    assert red(frame)[around & ~sitter(SHIFT)].mean() < 0.01
+    without = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), HEAD, still_wall=False).paint(without, prediction, keypoints)
+    assert red(without)[around & ~sitter(SHIFT)].mean() > 0.5
+
+
 @pytest.mark.parametrize("scale", [1, 3])
 @pytest.mark.parametrize("off", [0, 40])
 def test_without_motion_every_pixel_stays(scale, off):
