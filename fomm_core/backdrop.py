@@ -36,6 +36,9 @@ BODY = 0.15
 MOVES = 1.5
 # Where the wall is made up: from so little of a sitter on, and so many pixels around.
 TRACE, WIDER = 0.1, 3
+# An outline is no softer than so many pixels from what is sitter for certain. A place further away that cannot be
+# told is shown as it is painted; where no wall is so near, it is the sitter's.
+CERTAIN, OUTLINE = 0.9, 14
 SOFT = 2.0  # pixels, that the places that it is taken from are smoothed by
 
 
@@ -48,8 +51,11 @@ class Backdrop:
     """
 
     def __init__(self, shown: Tensor, head: Head):
-        self._shown, self._head = shown, head
-        self._sitter = binary_dilation(shown[0, 0].numpy() > TRACE, iterations=WIDER)
+        told = shown[0, 0].numpy()
+        from_wall = torch.from_numpy(distance_transform_edt(told > TRACE).astype(np.float32))
+        self._shown, self._head = torch.maximum(shown, smoothstep(2 * from_wall / OUTLINE - 1)), head
+        outlined = (told > TRACE) & (distance_transform_edt(told <= CERTAIN) <= OUTLINE)
+        self._sitter = binary_dilation(outlined, iterations=WIDER)
         # Two pixels wider, for what lies between the prediction's pixels.
         self._made_up = torch.from_numpy(binary_dilation(self._sitter, iterations=2).astype(np.float32))
 

@@ -134,6 +134,29 @@ def test_what_the_model_guesses_around_the_sitter_is_not_shown():
     assert red(without)[around & ~sitter(SHIFT)].mean() > 0.5
 
 
+def test_what_cannot_be_told_far_from_the_sitter_is_shown_as_painted(monkeypatch):
+    """Of hair in deep shade, wall mirrored from beyond would be a hole."""
+    shade = np.zeros((SIDE, SIDE), bool)
+    shade[150:200, 30:110] = True
+    told = np.where(sitter(), 1, 0.3 * shade).astype(np.float32)
+    monkeypatch.setattr(backdrop, "matte", lambda seen: torch.from_numpy(told)[None, None])
+    picture = painting()
+    picture[..., 0][shade] = 230
+    far = shade & ~binary_dilation(sitter(), iterations=backdrop.OUTLINE + backdrop.WIDER + 2)
+    assert far.sum() > 1000
+    assert red(painted(picture))[far].mean() > 0.99
+
+
+def test_what_cannot_be_told_with_no_wall_near_is_the_sitters(monkeypatch):
+    """No wall shows through a collar."""
+    collar = disc(backdrop.OUTLINE - 2)
+    told = np.where(collar, 0.4, sitter()).astype(np.float32)
+    monkeypatch.setattr(backdrop, "OWN", (-2.0, -1.0))  # the model cannot tell it either
+    monkeypatch.setattr(backdrop, "matte", lambda seen: torch.from_numpy(told)[None, None])
+    inside = disc(backdrop.OUTLINE - 6, MIDDLE + SHIFT)
+    assert red(painted(painting()))[inside].mean() > 0.99
+
+
 @pytest.mark.parametrize("scale", [1, 3])
 @pytest.mark.parametrize("off", [0, 40])
 def test_without_motion_every_pixel_stays(scale, off):
