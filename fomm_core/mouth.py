@@ -24,9 +24,12 @@ PARTED = 2.0
 # An opened mouth is an ellipse once its lips are this much further apart than at rest, in widths at rest. A narrow
 # slit is a parabola.
 ROUND = 0.5
-# Lips keep their area: a mouth that is pursed to half its width has lips twice as thick, and their keypoints are as
-# much further apart without its being open. From so much wider to so much narrower than at rest.
-THICKNESS = (0.75, 2.0)
+# Lips that are pursed grow thicker, and their keypoints go apart without the mouth's being open: by this power of
+# how much narrower it is, as measured where a real clip purses shut lips, between so much and so much. Those of a
+# mouth that is open and round are stretched, and no thicker than at rest.
+PURSED, THICKNESS = 1.7, (0.75, 2.0)
+# Pursed lips, too, are laid where their keypoints are, once the mouth is narrower by so many pixels.
+NARROWER = 8.0
 # The motion is the model's own from this far around the mouth on, in widths at rest. Within the second number's
 # share of that way the prediction, which has no idea of lips, does not show.
 AROUND, NEAR = 0.55, 0.5
@@ -70,18 +73,21 @@ class Mouth(Feature):
     ) -> Patch | None:
         """How the lips part, if they do."""
         side = displacement.shape[1]
-        thickness = min(max(rest.width / (axes.width * scale), THICKNESS[0]), THICKNESS[1])
-        axes = axes.nearer((thickness - 1) * (rest.lower - rest.upper) / scale)
-        lips = _Lips(rest, axes, scale)
-        if lips.opening <= 0:
+        further = (axes.lower - axes.upper) * scale - (rest.lower - rest.upper)
+        width = axes.width * scale
+        opening = _opening(further, width, rest)
+        pursed = min((rest.width - width) / NARROWER, 1 + further / PARTED)
+        if (parted := max(opening / PARTED, pursed)) <= 0:
             return None
+        axes = axes.nearer((further - opening) / scale)
+        lips = _Lips(rest, axes, scale)
         reach = AROUND * rest.width / scale
         rows, columns = axes.box(reach, side)
         y, x = torch.meshgrid(torch.arange(side)[rows], torch.arange(side)[columns], indexing="ij")
         moved, between, inside, depth, teeth, tongue = lips.at(x, y)
         around, away = lips.around(x, y, displacement, reach)
         moved = torch.where(between, moved, around) / side
-        amount = smoothstep(torch.tensor(lips.opening / PARTED))
+        amount = smoothstep(torch.tensor(parted))
         return Patch(
             rows, columns,
             torch.lerp(displacement[:, rows, columns], moved, amount),
@@ -115,6 +121,15 @@ class Mouth(Feature):
         return torch.lerp(torch.lerp(dark, FLESH * self._lip, tongue), WHITE * self._light, SHOWN * teeth)
 
 
+def _opening(further: float, width: float, rest: Axes) -> float:
+    """How far lips part whose keypoints are `further` apart than at rest, in a mouth so wide; in pixels at rest."""
+    thickness = min(max((rest.width / width) ** PURSED, THICKNESS[0]), THICKNESS[1])
+    thicker = (thickness - 1) * (rest.lower - rest.upper)
+    if thicker > 0:
+        thicker *= 1 - min(max((further - thicker) / (ROUND * rest.width), 0.0), 1.0)
+    return max(further - thicker, 0.0)
+
+
 class _Lips:
     """A frame's lips, each where its keypoint is.
 
@@ -127,7 +142,7 @@ class _Lips:
 
     def __init__(self, rest: Axes, axes: Axes, scale: float):
         self._rest, self._axes, self._scale = rest, axes, scale
-        self.opening = (axes.lower - axes.upper) * scale - (rest.lower - rest.upper)
+        self.opening = max((axes.lower - axes.upper) * scale - (rest.lower - rest.upper), 0.0)
         self._power = 1 - 0.5 * float(smoothstep(torch.tensor(self.opening / (ROUND * rest.width))))
 
     def at(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

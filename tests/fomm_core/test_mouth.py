@@ -115,14 +115,36 @@ def test_a_head_that_only_moves_parts_no_lips(turn, size, x):
 
 
 def test_pursed_lips_are_thicker_and_still_shut():
-    """Half as wide a mouth whose keypoints are twice as far apart is pursed; as wide a mouth would be open."""
+    """A mouth of 0.7 of its width whose keypoints are 1.8 times as far apart is pursed; a wide one is open."""
     gap = float(FACE[LOWER, 1] - FACE[UPPER, 1]) / 2 * (SIDE - 1)
-    wide = opened(gap)
+    wide = opened(0.8 * gap)
     pursed = wide.copy()
-    pursed[[LEFT, RIGHT], 0] *= 0.5
+    pursed[[LEFT, RIGHT], 0] *= 0.7
     assert mouth().patch(torch.zeros(2, SIDE, SIDE), wide).inside.max() > 0.9
-    parted = mouth().patch(torch.zeros(2, SIDE, SIDE), pursed)
-    assert parted is None or parted.inside.max() < 0.05
+    shut = mouth().patch(torch.zeros(2, SIDE, SIDE), pursed)
+    assert shut.inside.max() < 0.05
+    assert shut.near.max() > 0.9  # and they are the painting's, not the prediction's
+
+
+def test_lips_of_a_narrow_mouth_that_opens_wide_are_stretched_and_no_thicker():
+    wide, narrow = opened(36), opened(36)
+    narrow[[LEFT, RIGHT], 0] *= 0.7
+    wide, narrow = (mouth().patch(torch.zeros(2, SIDE, SIDE), face).inside for face in (wide, narrow))
+    assert (narrow > 0.5).sum(0).max() >= (wide > 0.5).sum(0).max() - 1
+
+
+@given(width=st.floats(0.4, 1.2), pixels=st.floats(-4, 8))
+def test_a_mouth_is_pursed_gradually(width, pixels):
+    """A ten thousandth of its width more changes no motion by a tenth of a pixel."""
+    motions = []
+    for share in (width, width + 1e-4):
+        face, motion = opened(pixels), torch.zeros(2, SIDE, SIDE)
+        face[[LEFT, RIGHT], 0] *= share
+        if (patch := mouth().patch(motion, face)) is not None:
+            where = torch.where(patch.inside < 0.5, patch.displacement, 0)
+            motion[:, patch.rows, patch.columns] = where
+        motions.append(motion)
+    assert torch.quantile((motions[0] - motions[1]).abs().amax(0).flatten() * SIDE, 0.999) < 0.1
 
 
 @given(pixels=st.floats(0, 24))
