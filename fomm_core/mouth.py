@@ -71,7 +71,7 @@ class Mouth(Feature):
     def _changed(
         self, displacement: Tensor, keypoints: np.ndarray, rest: Axes, axes: Axes, scale: float
     ) -> Patch | None:
-        """How the lips part, if they do."""
+        """How the lips part or are pursed, if they do."""
         side = displacement.shape[1]
         further = (axes.lower - axes.upper) * scale - (rest.lower - rest.upper)
         width = axes.width * scale
