@@ -1,9 +1,10 @@
-"""Lips that part: a mouth that opens is torn, not stretched, and what lies in it is not in the painting.
+"""Lips that part, smile and are pursed; what lies between parted ones is not in the painting.
 
-The dense motion is smooth and coarse, so it draws both lips out over an opening mouth, and a small generator paints
-grey over them. Where a model says which of its keypoints are the lips and the corners of the mouth, the canvas
-parts the painting's own lips along the line where they meet. Each goes with its keypoint, and between them is the
-dark of a mouth, with the upper teeth, and with the tongue where it opens wide. The motion around is the model's.
+The dense motion is smooth and coarse: it draws both lips out over an opening mouth, a small generator paints grey
+over them, and those of a smile it folds. Where a model says which of its keypoints are the lips and the corners of
+the mouth, the canvas lays the painting's own lips where these are, and parts them along the line where they meet.
+Between them is the dark of a mouth, with the upper teeth, and with the tongue where it opens wide. The motion
+around is the model's.
 
 All of it is worked out at the prediction's resolution, in its pixels.
 """
@@ -19,17 +20,20 @@ from .heads import Head, Poses
 from .smoothing import smoothstep
 
 NAMES = ("mouth_l", "mouth_r", "lip_upper", "lip_lower")
-# Lips that are further apart than in the painting by this many pixels are parted all the way; less far, in part.
-PARTED = 2.0
+# Lips that change by no more than the first number of pixels move as the model says; from the second further on, as
+# their keypoints do; between, in part.
+STILL, CHANGED = 0.3, 2.0
 # An opened mouth is an ellipse once its lips are this much further apart than at rest, in widths at rest. A narrow
 # slit is a parabola.
 ROUND = 0.5
 # Lips that are pursed grow thicker, and their keypoints go apart without the mouth's being open: by this power of
 # how much narrower it is, as measured where a real clip purses shut lips, between so much and so much. Those of a
-# mouth that is open and round are stretched, and no thicker than at rest.
+# mouth that is open and round are stretched, and no thicker than at rest. Pressed ones keep so much of it.
 PURSED, THICKNESS = 1.7, (0.75, 2.0)
-# Pursed lips, too, are laid where their keypoints are, once the mouth is narrower by so many pixels.
-NARROWER = 8.0
+THINNEST = 0.4
+# Of the ellipse that a mouth is from outside: how high it is at the least, in pixels, and how far apart its foci,
+# in widths, where it is as high as wide.
+LOWEST, ROUNDEST = 2.0, 0.1
 # The motion is the model's own from this far around the mouth on, in widths at rest. Within the second number's
 # share of that way the prediction, which has no idea of lips, does not show.
 AROUND, NEAR = 0.55, 0.5
@@ -37,9 +41,10 @@ EDGE = 1.5  # pixels from a lip to what is behind it
 # What is in a mouth: at the top so much of the dark line between its lips, at the bottom so much of the lower lip
 # and of that line.
 TOP, BOTTOM = 0.45, (0.42, 0.1)
-# The upper teeth: how far down they reach, in widths at rest, and to both sides of the middle, in widths; how soft
-# these edges are; how much of them shows; how bright they are, of the skin's lights.
-TEETH, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.42, (0.05, 0.2), 0.6, 0.8
+# The upper teeth: how far down they reach, in widths at rest and at the most in the opening's height, and to both
+# sides of the middle, in widths; how soft these edges are; how much of them shows; how bright they are, of the
+# skin's lights.
+TEETH, BITE, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.7, 0.42, (0.05, 0.2), 0.8, 0.9
 # The tongue lies on the lower lip's side: how much of the opening it fills, how far to both sides of the middle it
 # reaches, in widths, how soft its edge is. A mouth shows it that is opened further than this, in widths at rest:
 # from none to all. Its red, green and blue, of the lower lip's: painted lips can be as pale as skin.
@@ -71,15 +76,16 @@ class Mouth(Feature):
     def _changed(
         self, displacement: Tensor, keypoints: np.ndarray, rest: Axes, axes: Axes, scale: float
     ) -> Patch | None:
-        """How the lips part or are pursed, if they do."""
+        """How the lips change, if they do."""
         side = displacement.shape[1]
         further = (axes.lower - axes.upper) * scale - (rest.lower - rest.upper)
         width = axes.width * scale
         opening = _opening(further, width, rest)
-        pursed = min((rest.width - width) / NARROWER, 1 + further / PARTED)
-        if (parted := max(opening / PARTED, pursed)) <= 0:
+        places = np.array([(a.upper, a.lower, a.width) for a in (axes, rest)])
+        changed = float(np.abs(places[0] * scale - places[1]).max())
+        if changed <= STILL:
             return None
-        axes = axes.nearer((further - opening) / scale)
+        axes = axes.nearer(max(further - opening, 0.0) / scale)
         lips = _Lips(rest, axes, scale)
         reach = AROUND * rest.width / scale
         rows, columns = axes.box(reach, side)
@@ -87,7 +93,7 @@ class Mouth(Feature):
         moved, between, inside, depth, teeth, tongue = lips.at(x, y)
         around, away = lips.around(x, y, displacement, reach)
         moved = torch.where(between, moved, around) / side
-        amount = smoothstep(torch.tensor(parted))
+        amount = smoothstep(torch.tensor((changed - STILL) / CHANGED))
         return Patch(
             rows, columns,
             torch.lerp(displacement[:, rows, columns], moved, amount),
@@ -134,7 +140,7 @@ class _Lips:
     """A frame's lips, each where its keypoint is.
 
     Through a lip's keypoint and the corners goes a bow. The lip between that bow and the line where both met in the
-    painting, halfway between their keypoints, keeps its height.
+    painting, halfway between their keypoints, keeps its height, but where lips are pressed.
 
     Attributes:
         opening: how much further apart they are than at rest, in pixels at rest.
@@ -142,7 +148,9 @@ class _Lips:
 
     def __init__(self, rest: Axes, axes: Axes, scale: float):
         self._rest, self._axes, self._scale = rest, axes, scale
-        self.opening = max((axes.lower - axes.upper) * scale - (rest.lower - rest.upper), 0.0)
+        thickness = (axes.lower - axes.upper) * scale
+        self.opening = max(thickness - (rest.lower - rest.upper), 0.0)
+        self._pressed = min(max(thickness / max(rest.lower - rest.upper, 1e-3), THINNEST), 1.0)
         self._power = 1 - 0.5 * float(smoothstep(torch.tensor(self.opening / (ROUND * rest.width))))
 
     def at(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -159,6 +167,7 @@ class _Lips:
         bow, opened = bowed(share), bowed(share) ** self._power
         line = (rest.upper + rest.lower) / 2 * bow
         # How far below the line in the painting the upper and the lower lip would be, in pixels at rest.
+        scale /= self._pressed
         upper = (down - axes.upper * opened) * scale + rest.upper * bow - line
         lower = (down - axes.lower * opened) * scale + rest.lower * bow - line
         nearest = torch.where(lower > -upper, lower, upper)
@@ -167,7 +176,8 @@ class _Lips:
         shown = torch.maximum(_covered(-upper), _covered(lower))
         inside = (1 - shown) * (self.opening * opened / EDGE).clamp(max=1)
         depth = (upper / (upper - lower).clamp(min=1e-3)).clamp(0, 1)
-        teeth = smoothstep((TEETH * bow.sqrt() - upper / rest.width) / SOFT[0])
+        biting = torch.minimum(TEETH * bow.sqrt(), BITE * (upper - lower) / rest.width)
+        teeth = smoothstep((biting - upper / rest.width) / SOFT[0] + 0.5)
         teeth = teeth * smoothstep((SMILE - (share - 0.5).abs()) / SOFT[1])
         half = (share - 0.5).abs() / BROAD
         top = 1 - TONGUE * (1 - half.square()).clamp(min=0).sqrt()
@@ -185,31 +195,45 @@ class _Lips:
             (2,h,w), how far away in the painting it is, in pixels; (h,w), how far from the mouth, in `reach`.
         """
         rest, axes = self._rest, self._axes
+        wide, high = axes.width / 2, max((axes.lower - axes.upper) / 2, LOWEST)
         along, down = axes.seen(x, y)
-        # In polar coordinates about the mouth, an ellipse, whose upper and lower half are not as high.
-        middle = (axes.upper + axes.lower) / 4
-        along, down = along - axes.width / 2, down - middle
-        radius = torch.hypot(along, down).clamp(min=1e-6)
-        cosine, sine = along / radius, down / radius
-        wide = axes.width / 2
-        high = torch.where(
-            down < 0, max(middle - axes.upper, PARTED), max(axes.lower - middle, PARTED)
-        )  # fmt: skip
-        inner = 1 / torch.hypot(cosine / wide, sine / high)
-        outer = 1 / torch.hypot(cosine / (wide + reach), sine / (high + reach))
-        away = (radius - inner) / (outer - inner)
+        place = torch.stack([along - wide, down - self._bend(along)])
+        # What surrounds an ellipse, were the mouth not bent.
+        nearest = _towards_ellipse(place, wide, high)
+        off = place - nearest
+        distance = torch.hypot(*off)
+        away = distance / reach
 
-        share = axes.share(inner * cosine + axes.width / 2).clamp(0, 1)
-        bow, above = bowed(share), down < 0
-        source = rest.place(rest.along_of(share), torch.where(above, rest.upper, rest.lower) * bow)
-        height = torch.where(above, axes.upper, axes.lower) * bow**self._power
+        share, above = axes.share(nearest[0] + wide).clamp(0, 1), place[1] < 0
+        source = rest.place(rest.along_of(share), torch.where(above, rest.upper, rest.lower) * bowed(share))
+        height = torch.where(above, axes.upper, axes.lower) * bowed(share) ** self._power
         lips = source - axes.place(axes.along_of(share), height)
 
-        outer = torch.maximum(radius, outer)
-        places = axes.place(outer * cosine + axes.width / 2, outer * sine + middle)
-        side = displacement.shape[1]
-        model = sampled(displacement[None], places) * side
+        along, down = nearest + off * (reach / distance.clamp(min=1e-6)).clamp(min=1)
+        along = along + wide
+        places = axes.place(along, down + self._bend(along))
+        model = sampled(displacement[None], places) * displacement.shape[1]
         return torch.lerp(lips, model, smoothstep(away)), away
+
+    def _bend(self, along: Tensor) -> Tensor:
+        """How far down the middle between the bows is."""
+        axes = self._axes
+        return (axes.upper + axes.lower) / 2 * bowed(axes.share(along)) ** self._power
+
+
+def _towards_ellipse(place: Tensor, wide: float, high: float) -> Tensor:
+    """(2,...) where the ways from (2,...) places, relative to an ellipse's middle, meet it; those within it stay.
+
+    The ways are hyperbolas that have its foci: straight up from a flat one, from one as high as wide straight out.
+    """
+    along, down = place
+    focus = max(wide**2 - high**2, (ROUNDEST * wide) ** 2)
+    both = along.square() + down.square() + focus
+    apart = (both.square() - 4 * focus * along.square()).clamp(min=0).sqrt()
+    cosine = along / ((both + apart) / 2).sqrt()
+    sine = (1 - cosine.square()).clamp(min=0).sqrt().copysign(down)
+    within = torch.hypot(along / wide, down / high) < 1
+    return torch.where(within, place, torch.stack([wide * cosine, high * sine]))
 
 
 def _covered(depth: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A mouth that opens parts the painting's own lips, and nothing else does."""
+"""The painting's own lips lie where their keypoints are, and a mouth that opens parts them."""
 
 from __future__ import annotations
 
@@ -126,10 +126,41 @@ def test_pursed_lips_are_thicker_and_still_shut():
     assert shut.near.max() > 0.9  # and they are the painting's, not the prediction's
 
 
-def test_lips_that_are_pressed_in_a_narrow_mouth_move_as_the_model_says():
-    pressed = opened(-5)
-    pressed[[LEFT, RIGHT], 0] *= 0.7
-    assert mouth().patch(torch.zeros(2, SIDE, SIDE), pressed) is None
+def test_pressed_lips_are_thinner_and_still_meet_in_their_line():
+    gap = float(FACE[LOWER, 1] - FACE[UPPER, 1]) / 2 * (SIDE - 1)
+    patch = mouth().patch(torch.zeros(2, SIDE, SIDE), opened(-0.4 * gap))
+    assert patch.inside.max() < 0.01
+    rows = torch.arange(patch.rows.start, patch.rows.stop)
+    # In the middle column: where each row comes from.
+    source = rows + patch.displacement[1, :, MIDDLE - patch.columns.start] * SIDE
+    top = (FACE[UPPER, 1] + 1) / 2 * (SIDE - 1)
+    shown = [float(np.interp(top + share * 0.6 * gap, rows, source)) for share in (0, 0.5, 1)]
+    assert shown == pytest.approx([top, top + gap / 2, top + gap], abs=0.5)
+
+
+def smiling(pixels: float, face: np.ndarray = FACE) -> np.ndarray:
+    """The face with both lips so many pixels further down than the corners of the mouth."""
+    face = face.copy()
+    face[[UPPER, LOWER], 1] += pixels * 2 / (SIDE - 1)
+    return face
+
+
+@pytest.mark.parametrize("pixels", [-6, 5, 9])
+def test_lips_that_smile_are_bent_and_neither_folded_nor_parted(pixels):
+    """Between neighbours no motion jumps, around the corners neither."""
+    patch = mouth().patch(torch.zeros(2, SIDE, SIDE), smiling(pixels))
+    assert patch.inside.max() < 0.01
+    motion = patch.displacement * SIDE
+    assert max(float(motion.diff(dim=axis).abs().max()) for axis in (1, 2)) < 0.75
+    lips = painted(smiling(pixels))
+    assert abs(extent(lips, UPPER_LIP)[1] - lips_line() - pixels) <= 1.5
+    assert abs(extent(lips, LOWER_LIP)[0] - lips_line() - pixels) <= 1.5
+
+
+def test_below_the_teeth_of_a_narrow_slit_is_the_dark():
+    column = painted(opened(6)).astype(int)[:, MIDDLE].sum(-1)
+    line = lips_line()
+    assert column[line + 4 : line + 6].min() < 0.8 * column[line + 1 : line + 4].max()
 
 
 def test_lips_of_a_narrow_mouth_that_opens_wide_are_stretched_and_no_thicker():
@@ -172,7 +203,8 @@ def test_a_mouth_opens_gradually(pixels):
 def test_lips_that_hardly_part_move_as_the_model_says():
     """Which need not be where their keypoints are."""
     displacement = torch.full((2, SIDE, SIDE), 3 / SIDE)
-    parted = mouth().patch(displacement, opened(0.1))
+    assert mouth().patch(displacement, opened(0.1)) is None
+    parted = mouth().patch(displacement, opened(0.5))
     assert (parted.displacement * SIDE - 3).abs().max() < 0.1
     assert parted.inside.max() < 0.05
 
