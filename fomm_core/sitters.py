@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import media, regions, transfer
+from . import limits, media, regions, transfer
 from .animator import Animator, resized
 from .control import Control
 from .errors import UserError
@@ -82,7 +82,7 @@ def prepare(
         origin = own.set_source(source)
         moved, limited = _transferred(job, track, origin, None if plain else own.head), 0
         if job.motion == "relative" and not plain:
-            *moved, limited = transfer.limited(*moved, *origin)
+            *moved, limited = limits.limited(*moved, *origin)
         sitters.append(Sitter(region, source, own, origin[0], *moved, limited))
     _tell(max(sitter.limited for sitter in sitters), len(track), control)
     return sitters

@@ -29,7 +29,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import driving, media, models, regions, track_cache, transfer  # noqa: E402
+from fomm_core import driving, limits, media, models, regions, track_cache, transfer  # noqa: E402
 from fomm_core.animator import Animator, Prediction, resized  # noqa: E402
 from fomm_core.canvas import Canvas  # noqa: E402
 from fomm_core.control import Control  # noqa: E402
@@ -131,7 +131,7 @@ def read(options: argparse.Namespace) -> Subject:
         track, origin, turned,
         reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_face=True,
     )  # fmt: skip
-    value, jacobian, _ = transfer.limited(value, jacobian, origin, turned)
+    value, jacobian, _ = limits.limited(value, jacobian, origin, turned)
     moving = np.flatnonzero(np.linalg.norm(value - origin, axis=-1).mean(-1) > MOVING)
     if not len(moving):
         raise UserError("video", f"Nothing moves in {options.video}.", "Choose another clip.")

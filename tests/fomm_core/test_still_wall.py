@@ -9,9 +9,8 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation
 
-from fomm_core import job, media, regions
+from fomm_core import job, matte, media, regions
 from fomm_core.control import Control
-from fomm_core.matte import matte
 from fomm_core.protocol import Job
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -19,14 +18,20 @@ SIZE = 400
 OUTLINE = 24  # pixels, around the sitter where it is painted and where it moves to
 
 
+def example() -> tuple[np.ndarray, torch.Tensor, regions.Region]:
+    """The example in the frames' size, and its sitter's region, 1x3xhxw of 255."""
+    painting = media.scaled(media.as_seen(media.read_painting(EXAMPLES / "painting.jpg")), SIZE)
+    region = regions.around_sitter(painting)
+    seen = torch.from_numpy(regions.crop(painting, region).copy()).permute(2, 0, 1)[None].float()
+    return painting, seen, region
+
+
 @pytest.fixture(scope="module")
 def wall() -> np.ndarray:
     """Where the painting shows wall far enough from the sitter, in the frames' size."""
-    painting = media.scaled(media.as_seen(media.read_painting(EXAMPLES / "painting.jpg")), SIZE)
-    x, y, w, h = regions.around_sitter(painting)
-    seen = torch.from_numpy(regions.crop(painting, (x, y, w, h)).copy()).permute(2, 0, 1)[None].float()
+    painting, seen, (x, y, w, h) = example()
     shown = np.zeros(painting.shape[:2], bool)
-    shown[y : y + h, x : x + w] = matte(seen)[0, 0].numpy() > 0.02
+    shown[y : y + h, x : x + w] = matte.matte(seen)[0, 0].numpy() > 0.02
     inside = np.zeros_like(shown)
     inside[y : y + h // 2, x : x + w] = True
     return inside & ~binary_dilation(shown, iterations=OUTLINE)
@@ -52,3 +57,13 @@ def test_the_wall_stands_still_unless_it_is_not_asked_to(wall, tmp_path):
     still, moving = changed(wall, tmp_path / "still"), changed(wall, tmp_path / "moving", still_wall=False)
     assert still == 0
     assert moving > 0.003  # little: the network sees where the sitter ends, but in a small picture
+
+
+def test_dark_hair_before_a_dark_wall_is_the_sitters_where_a_lit_look_shows_it(monkeypatch):
+    """The lock beside the neck, of which the look at the picture as it is sees hardly anything."""
+    _, seen, region = example()
+    top, bottom, left, right = (round(share * region.w) for share in (0.7, 0.78, 0.31, 0.37))
+    lock = (..., slice(top, bottom), slice(left, right))
+    lit = matte.matte(seen)[lock].mean()
+    monkeypatch.setattr(matte, "LIT", 1.0)
+    assert lit > 0.6 > 1.3 * matte.matte(seen)[lock].mean()

@@ -19,6 +19,9 @@ def numbers(limit: float) -> st.SearchStrategy:
 COARSE = st.sampled_from([-1.0, 0.0, 2.0**-23, 0.5, 1.0])
 KEYPOINTS = arrays(np.float32, (K, 2), elements=numbers(1) | COARSE)
 JACOBIANS = arrays(np.float32, (K, 2, 2), elements=numbers(5) | COARSE)
+SETTINGS = st.fixed_dictionaries(
+    {"relative": st.booleans(), "adapt_scale": st.booleans(), "strength": st.floats(0, 2)}
+)
 
 
 @st.composite
