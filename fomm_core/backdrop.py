@@ -30,6 +30,10 @@ OWN = (0.05, 0.15)
 # counting more: the second look, for what the first does not reach, by so much less.
 NEAR, FAR, LESS = 2, 8, 0.03
 LEAST = 1e-3  # where both see less than this of the head, the motion ends
+# What the model calls more than this background is no head, from the first number on softly, and moves as the head
+# next to it: in its outline the model mixes in how a hidden ear moves. So it is down to the chin; the neck, within
+# so much of the picture's half side above it, bends between both.
+OUTER, NECK = (0.02, 0.1), 0.15
 # Below the head's lowest keypoint, within so much of the picture's half side, is a body, which stays.
 BODY = 0.15
 # The wall is bared where the sitter moves by this many pixels of the prediction.
@@ -86,16 +90,21 @@ class Backdrop:
             background: (h,w) in [0, 1], how much each place follows the background.
             keypoints: (K,2), the frame's, in [-1, 1].
         """
-        still = torch.from_numpy(background)
-        height, width = still.shape
+        height, width = background.shape
         line = torch.linspace(-1, 1, height)[:, None]
         lowest = float(keypoints[self._head.rows, 1].max())
         shown = F.interpolate(self._shown, (height, width), mode="area")[0, 0]
         body = shown * smoothstep((line - lowest) / BODY)
         # The background's candidate being zero, the model's motion is the sitter's times what is not background.
-        seen = torch.cat([shares, (1 - still + still * body)[None]])[None]
+        moves = 1 - torch.from_numpy(background)
+        motion = shares / moves.clamp(min=LEAST)
+        if chin := self._head.rows_of("chin"):
+            neck = smoothstep(1 + (line - float(keypoints[chin[0], 1])) / NECK)
+            certain = smoothstep((moves - 1 + OUTER[1]) / (OUTER[1] - OUTER[0]))
+            moves = torch.lerp(certain, moves, neck)
+        seen = torch.cat([motion * moves, (moves + (1 - moves) * body)[None]])[None]
         near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
-        return shares + still * near[:2] / (near[2] + LEAST)
+        return motion * moves + (1 - moves) * near[:2] / (near[2] + LEAST)
 
     def bared(self, displacement: Tensor) -> Tensor:
         """(1,S,S) in [0, 1]: how much of a frame is wall, by the (2,S,S) motion of what is not, in shares.

@@ -44,7 +44,7 @@ TOP, BOTTOM = 0.45, (0.42, 0.1)
 # The upper teeth: how far down they reach, in widths at rest and at the most in the opening's height, and to both
 # sides of the middle, in widths; how soft these edges are; how much of them shows; how bright they are, of the
 # skin's lights.
-TEETH, BITE, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.7, 0.42, (0.05, 0.2), 0.8, 0.9
+TEETH, BITE, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.7, 0.42, (0.05, 0.2), 0.75, 0.87
 # The tongue lies on the lower lip's side: how much of the opening it fills, how far to both sides of the middle it
 # reaches, in widths, how soft its edge is. A mouth shows it that is opened further than this, in widths at rest:
 # from none to all. Its red, green and blue, of the lower lip's: painted lips can be as pale as skin.

@@ -82,7 +82,7 @@ def prepare(
         origin = own.set_source(source)
         moved, limited = _transferred(job, track, origin, None if plain else own.head), 0
         if job.motion == "relative" and not plain:
-            *moved, limited = limits.limited(*moved, *origin)
+            *moved, limited = limits.limited(*moved, *origin, own.head)
         sitters.append(Sitter(region, source, own, origin[0], *moved, limited))
     _tell(max(sitter.limited for sitter in sitters), len(track), control)
     return sitters

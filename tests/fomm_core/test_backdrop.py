@@ -134,6 +134,31 @@ def test_what_the_model_guesses_around_the_sitter_is_not_shown():
     assert red(without)[around & ~sitter(SHIFT)].mean() > 0.5
 
 
+def outlined(lowest: float) -> tuple[torch.Tensor, np.ndarray]:
+    """The carried motion across the head, where the model's stops short in the outline, half of it background.
+
+    The chin lies at `lowest` of the frame's height.
+    """
+    _, keypoints = moved()
+    inner = disc(HEAD_RADIUS - 10, MIDDLE + SHIFT, side=64)
+    band = disc(HEAD_RADIUS + 8, MIDDLE + SHIFT, side=64) & ~inner
+    background = np.where(inner, 0, np.where(band, 0.5, 1)).astype(np.float32)
+    shares = torch.zeros(2, 64, 64)
+    shares[0] = -SHIFT / SIDE * torch.from_numpy(np.where(inner, 1, np.where(band, 0.1, 0)))
+    keypoints[HEAD.rows_of("chin")[0], 1] = 2 * lowest - 1
+    shown = torch.from_numpy(sitter().astype(np.float32))[None, None]
+    carried = Backdrop(shown, HEAD).carried(shares, background, keypoints)
+    return carried[0] / (-SHIFT / SIDE), band
+
+
+def test_the_outline_of_a_head_moves_as_the_head_within():
+    """However little the model moves it: it mixes in an ear that is hidden. A neck bends as the model says."""
+    head, band = outlined(lowest=0.95)
+    assert head[torch.from_numpy(band)].min() > 0.8
+    neck, _ = outlined(lowest=0.0)
+    assert neck[torch.from_numpy(band)].min() < 0.7
+
+
 def test_what_cannot_be_told_far_from_the_sitter_is_shown_as_painted(monkeypatch):
     """Of hair in deep shade, wall mirrored from beyond would be a hole."""
     shade = np.zeros((SIDE, SIDE), bool)
