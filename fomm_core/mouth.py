@@ -43,8 +43,9 @@ EDGE = 1.5  # pixels from a lip to what is behind it
 TOP, BOTTOM = 0.45, (0.42, 0.1)
 # The upper teeth: how far down they reach, in widths at rest and at the most in the opening's height, and to both
 # sides of the middle, in widths; how soft these edges are; how much of them shows; how bright they are, of the
-# skin's lights.
-TEETH, BITE, SMILE, SOFT, SHOWN, WHITE = 0.16, 0.7, 0.42, (0.05, 0.2), 0.75, 0.87
+# skin's lights, and how much less of its colour they have.
+TEETH, BITE, SMILE, SOFT, SHOWN = 0.16, 0.7, 0.42, (0.05, 0.2), 0.75
+WHITE, PALE = 0.87, 0.2
 # The tongue lies on the lower lip's side: how much of the opening it fills, how far to both sides of the middle it
 # reaches, in widths, how soft its edge is. A mouth shows it that is opened further than this, in widths at rest:
 # from none to all. Its red, green and blue, of the lower lip's: painted lips can be as pale as skin.
@@ -124,7 +125,8 @@ class Mouth(Feature):
         """(3,h,w), of 255, at these depths, from 0 at the upper lip to 1 at the lower one."""
         bottom = BOTTOM[0] * self._lip + BOTTOM[1] * self._line
         dark = torch.lerp(TOP * self._line, bottom, smoothstep(depth))
-        return torch.lerp(torch.lerp(dark, FLESH * self._lip, tongue), WHITE * self._light, SHOWN * teeth)
+        white = WHITE * torch.lerp(self._light, self._light.max(), PALE)
+        return torch.lerp(torch.lerp(dark, FLESH * self._lip, tongue), white, SHOWN * teeth)
 
 
 def _opening(further: float, width: float, rest: Axes) -> float:
