@@ -25,7 +25,7 @@ NAMES = ("mouth_l", "mouth_r", "lip_upper", "lip_lower")
 STILL, CHANGED = 0.3, 2.0
 # An opened mouth is an ellipse once its lips are this much further apart than at rest, in widths at rest. A narrow
 # slit is a parabola.
-ROUND = 0.5
+ROUND = 0.3
 # Lips that are pursed grow thicker, and their keypoints go apart without the mouth's being open: by this power of
 # how much narrower it is, as measured where a real clip purses shut lips, between so much and so much. Those of a
 # mouth that is open and round are stretched, and no thicker than at rest. Pressed ones keep so much of it.

@@ -131,7 +131,7 @@ def read(options: argparse.Namespace) -> Subject:
         track, origin, turned,
         reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_face=True,
     )  # fmt: skip
-    value, jacobian, _ = limits.limited(value, jacobian, origin, turned)
+    value, jacobian, _ = limits.limited(value, jacobian, origin, turned, animator.head)
     moving = np.flatnonzero(np.linalg.norm(value - origin, axis=-1).mean(-1) > MOVING)
     if not len(moving):
         raise UserError("video", f"Nothing moves in {options.video}.", "Choose another clip.")
