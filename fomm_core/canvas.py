@@ -63,7 +63,9 @@ class Canvas:
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)
         self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)
         self._held = self._cut(0, region.h) if region.w * region.h <= HELD else None
-        self._wall = self._behind(self._sitter.backdrop.behind()) if self._sitter.backdrop else None
+        behind = self._sitter.backdrop.behind() if self._sitter.backdrop else None
+        self._wall = None if behind is None else self._behind(behind)
+        self._made_up = None if behind is None else (behind != 0).any(0)
 
     def paint(self, frame: np.ndarray, prediction: Prediction, keypoints: np.ndarray) -> None:
         """Paint the sitter onto `frame`, in place.
@@ -74,7 +76,10 @@ class Canvas:
             keypoints: (K,2), the frame's driving keypoints in [-1, 1] of the region.
         """
         fields = self._sitter.fields(prediction, keypoints)
-        rows, columns = self._box(fields.support[0])
+        changes = fields.support[0] > 0
+        if self._made_up is not None:  # elsewhere the wall is the painting's own
+            changes &= (fields.wall[0] < 1) | self._made_up
+        rows, columns = self._reach(changes, 1), self._reach(changes, 0)
         width = columns.stop - columns.start
         if width <= 0:
             return
@@ -86,8 +91,13 @@ class Canvas:
         across = (slice(i, min(i + BLOCK, columns.stop)) for i in range(columns.start, columns.stop, BLOCK))
         maps = torch.cat([_read(maps.mT, self.region.w, block).mT for block in across], dim=2)
         step = max(1, BAND // width, 0 if self._held is not None else self.region.h // BANDS)
+        share = len(changes) / self.region.h
         for first in range(rows.start, rows.stop, step):
-            self._paint_band(frame, slice(first, min(first + step, rows.stop)), columns, maps)
+            band = slice(first, min(first + step, rows.stop))
+            part = self._reach(changes[max(int(band.start * share - 1), 0) : int(band.stop * share) + 2], 0)
+            if part.stop > part.start:
+                within = slice(part.start - columns.start, part.stop - columns.start)
+                self._paint_band(frame, band, part, maps[..., within])
 
     def _paint_band(self, frame: np.ndarray, rows: slice, columns: slice, maps: Tensor) -> None:
         """Paint these rows and columns of the region by the (8,S,w) fields, in pixels and colour values."""
@@ -161,19 +171,21 @@ class Canvas:
             return moving.byte().numpy()
         return moving.int().numpy().astype(self.painting.dtype)
 
-    def _box(self, support: Tensor) -> tuple[slice, slice]:
-        """Rows and columns of the region that hold all of the (S,S) support that lies on the painting."""
-        box = []
-        for axis, first, last, length in (
-            (1, self._top, self._bottom, self.region.h), (0, self._left, self._right, self.region.w)
-        ):  # fmt: skip
-            there = support.amax(axis).nonzero()[:, 0]
-            if not len(there):
-                return slice(0, 0), slice(0, 0)
-            share = length / len(support)
-            start, stop = (int(there[0]) - 0.5) * share, (int(there[-1]) + 1.5) * share
-            box.append(slice(max(first, int(start)), min(last, int(stop) + 1)))
-        return tuple(box)
+    def _reach(self, changes: Tensor, axis: int) -> slice:
+        """The columns (axis 0) or rows (axis 1) of the region, on the painting, that hold all places that change.
+
+        Args:
+            changes: (S,S) of the region; for columns, only some of the rows will do.
+            axis: the one that is looked along.
+        """
+        length = (self.region.w, self.region.h)[axis]
+        first, last = ((self._left, self._right), (self._top, self._bottom))[axis]
+        there = changes.any(axis).nonzero()[:, 0]
+        if not len(there):
+            return slice(0, 0)
+        share = length / changes.shape[1 - axis]
+        start, stop = (int(there[0]) - 0.5) * share, (int(there[-1]) + 1.5) * share
+        return slice(max(first, int(start)), min(last, int(stop) + 1))
 
     def _seen(self) -> np.ndarray:
         """(n,n,3) float32 of 255, the region scaled down and laid over white, as the model sees it."""
