@@ -48,7 +48,7 @@ def limited(
     Args:
         value, jacobian: (N,K,2) and (N,K,2,2), the transferred motion.
         origin_value, origin_jacobian: (K,2) and (K,2,2), the source's own pose.
-        head: that the keypoints lie on.
+        head: that the keypoints lie on; None where nobody has named them.
 
     Returns:
         Motion of the same shapes, float32, every Jacobian invertible, and how many frames changed noticeably.
@@ -83,7 +83,7 @@ def limited(
     own_turn = _limited_linear(np.where(sound[..., None, None], own_turn, np.eye(2)), **OWN)
     turned = moved_linear[:, None] @ own_turn @ source
     turned = np.where(np.abs(turned - asked).max((-1, -2), keepdims=True) > 1e-6, turned, asked)
-    if head is not None:
+    if head is not None:  # that a hidden ear stays near the face is nothing to be told of
         pose, turned = _less_drawn_out(pose, turned, origin, source, head)
     return pose.astype(np.float32), turned.astype(np.float32), touched
 
