@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
-from fomm_core import backdrop, media, regions
+from fomm_core import backdrop, canvas, media, regions
 from fomm_core.animator import Prediction
 from fomm_core.backdrop import Backdrop
 from fomm_core.canvas import Canvas
@@ -193,6 +193,22 @@ def test_without_motion_every_pixel_stays(scale, off):
     assert (frame == picture).all()
     canvas.paint(frame, *moved())
     assert (frame != picture).any()
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+@pytest.mark.parametrize("still_wall", [True, False])
+def test_what_the_canvas_leaves_out_would_not_have_changed(scale, still_wall, monkeypatch):
+    """Bit for bit as if every row and column of the region were painted."""
+    picture = painting().repeat(scale, 0).repeat(scale, 1)
+    region = Region(0, 0, SIDE * scale, SIDE * scale)
+    monkeypatch.setattr(canvas, "BAND", region.w * 20)  # many bands
+    sparing = Canvas(picture, region, FACE, rest(), HEAD, still_wall)
+    frames = [picture.copy(), picture.copy()]
+    sparing.paint(frames[0], *moved())
+    monkeypatch.setattr(Canvas, "_reach", lambda self, changes, axis: slice(0, region.w))
+    sparing.paint(frames[1], *moved())
+    assert (frames[0] == frames[1]).all()
+    assert (frames[0] != picture).any()
 
 
 def test_another_sitter_who_moves_behind_is_not_undone():

@@ -157,6 +157,16 @@ def test_lips_that_smile_are_bent_and_neither_folded_nor_parted(pixels):
     assert abs(extent(lips, LOWER_LIP)[0] - lips_line() - pixels) <= 1.5
 
 
+def test_teeth_are_paler_than_the_skin_is_lit(monkeypatch):
+    def blue() -> float:
+        teeth = painted(opened(14))[lips_line() + 4, MIDDLE].astype(int)
+        return teeth[2] / teeth[0]
+
+    pale = blue()
+    monkeypatch.setattr("fomm_core.mouth.PALE", 0.0)
+    assert pale > blue() + 0.02
+
+
 def test_below_the_teeth_of_a_narrow_slit_is_the_dark():
     column = painted(opened(6)).astype(int)[:, MIDDLE].sum(-1)
     line = lips_line()
