@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 from torch import Tensor
 
+from . import hulls
 from .animator import Prediction
 from .heads import Head
 from .matte import matte
@@ -34,6 +35,10 @@ LEAST = 1e-3  # where both see less than this of the head, the motion ends
 # next to it: in its outline the model mixes in how a hidden ear moves. So it is down to the chin; the neck, within
 # so much of the picture's half side above it, bends between both.
 OUTER, NECK = (0.02, 0.1), 0.15
+# Outside the hull of the head's keypoints, from so much of the picture's half side on, nothing tells how the sitter
+# moves: of hair, hats and veils there it is the mean within so many pixels, which bends but does not tear them. The
+# hull is a smooth shape; the distance from it is computed on a grid of this side.
+OUTSIDE, EVEN, HULL_SIDE = 0.2, 6, 32
 # Below the head's lowest keypoint, within so much of the picture's half side, is a body, which stays.
 BODY = 0.15
 # The wall is bared where the sitter moves by this many pixels of the prediction.
@@ -43,7 +48,10 @@ TRACE, WIDER = 0.1, 3
 # An outline is no softer than so many pixels from what is sitter for certain. A place further away that cannot be
 # told is shown as it is painted; where no wall is so near, it is the sitter's.
 CERTAIN, OUTLINE = 0.9, 14
-SOFT = 2.0  # pixels, that the places that it is taken from are smoothed by
+SOFT = 1.0  # pixels, that the places that it is taken from are smoothed by
+# Along its row or column a place may be so many times as far from the outline as straight across it. A wall of
+# fewer pixels than this is none.
+STRAIGHT, NARROW = 1.1, 3
 
 
 class Backdrop:
@@ -104,7 +112,10 @@ class Backdrop:
             moves = torch.lerp(certain, moves, neck)
         seen = torch.cat([motion * moves, (moves + (1 - moves) * body)[None]])[None]
         near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
-        return motion * moves + (1 - moves) * near[:2] / (near[2] + LEAST)
+        carried = motion * moves + (1 - moves) * near[:2] / (near[2] + LEAST)
+        outside = torch.from_numpy(hulls.distance(keypoints[self._head.rows], HULL_SIDE))[None, None]
+        outside = smoothstep(resized(outside, (height, width))[0] / OUTSIDE)
+        return torch.lerp(carried, spread(carried[None], EVEN)[0], outside)
 
     def bared(self, displacement: Tensor) -> Tensor:
         """(1,S,S) in [0, 1]: how much of a frame is wall, by the (2,S,S) motion of what is not, in shares.
@@ -125,18 +136,45 @@ class Backdrop:
     def behind(self) -> Tensor:
         """(2,S,S), in shares: where each place of the wall is taken from, 0 where the painting shows it.
 
-        Across the sitter's outline, as far beyond it as the place is within; next to it, where that is the sitter
-        again, or no longer in the picture.
+        Mirrored at the sitter's outline: where that is nearly upright or level, along the row or the column, so
+        that a horizon goes on and brush strokes lie as they lie beside the sitter; elsewhere straight across it.
         """
         sitter, side = self._sitter, len(self._sitter)
-        here = np.indices(sitter.shape)
-        _, nearest = distance_transform_edt(sitter, return_indices=True)
-        across = 2 * nearest - here
-        inside = ((across >= 0) & (across < side)).all(0)
-        y, x = across.clip(0, side - 1)
-        away = (np.where(inside & ~sitter[y, x], across, nearest) - here).astype(np.float32)
-        smooth = np.stack([gaussian_filter(part, SOFT) for part in away])
+        here, there = np.indices(sitter.shape), self.nearest_wall()
+        away = there - here
+        left, right = _mirrored(sitter), _mirrored(sitter[:, ::-1])[..., ::-1]
+        above, below = (_mirrored(part.T).transpose(0, 2, 1) for part in (sitter, sitter[::-1]))
+        below = below[:, ::-1]
+        y, x = here + 2 * away
+        outside = (np.minimum(y, x) < 0) | (np.maximum(y, x) >= side)
+        across = np.where(outside | sitter[y.clip(0, side - 1), x.clip(0, side - 1)], 1, 2) * away
+        depths = np.stack([way[0] for way in (left, right, above, below)])
+        # The last is straight across.
+        way = np.where(depths.min(0) <= STRAIGHT * np.hypot(*away) + 1, depths.argmin(0), 4)
+        columns = np.choose(way, [-left[1], right[1], 0, 0, across[1]])
+        rows = np.choose(way, [0, 0, -above[1], below[1], across[0]])
+        smooth = np.stack([gaussian_filter(part, SOFT, output=np.float32) for part in (rows, columns)])
         # Half way between two sides, the mean of both leads to the sitter.
         y, x = (here + smooth.round().astype(int)).clip(0, side - 1)
-        away = np.where(sitter[y, x], away, smooth) * sitter
-        return torch.from_numpy(away[::-1].copy()) / side
+        smooth = np.where(sitter[y, x], there[:, y, x] - here, smooth) * sitter
+        return torch.from_numpy(smooth[::-1].astype(np.float32)) / side
+
+    def nearest_wall(self) -> np.ndarray:
+        """(2,S,S): row and column of the wall's place that is nearest to each place; of the wall, its own."""
+        return distance_transform_edt(self._sitter, return_distances=False, return_indices=True)
+
+
+def _mirrored(sitter: np.ndarray) -> np.ndarray:
+    """(2,h,w): how far to the left of a place of the (h,w) sitter a wall begins, and the place it is mirrored to.
+
+    Both in pixels to the left; the first is infinite where there is none, or hardly any. Where the wall is narrower
+    than the sitter, it is mirrored at its other end again.
+    """
+    place = np.broadcast_to(np.arange(sitter.shape[1]), sitter.shape)
+    wall = np.maximum.accumulate(np.where(sitter, -1, place), axis=1)
+    wide = place - np.maximum.accumulate(np.where(sitter, place, -1), axis=1)
+    wide = np.where(wall < 0, 0, np.take_along_axis(wide, wall.clip(0), axis=1))
+    depth = place - wall
+    within = (depth - 1) % (2 * wide.clip(1))
+    mirrored = depth + np.minimum(within, 2 * wide.clip(1) - 1 - within)
+    return np.stack([np.where(wide < NARROW, np.inf, depth), mirrored])

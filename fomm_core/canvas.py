@@ -63,9 +63,11 @@ class Canvas:
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)
         self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)
         self._held = self._cut(0, region.h) if region.w * region.h <= HELD else None
-        behind = self._sitter.backdrop.behind() if self._sitter.backdrop else None
-        self._wall = None if behind is None else self._behind(behind)
-        self._made_up = None if behind is None else (behind != 0).any(0)
+        self._wall = self._made_up = None
+        if backdrop := self._sitter.backdrop:
+            behind = backdrop.behind()
+            self._wall = self._behind(behind, backdrop.nearest_wall())
+            self._made_up = (behind != 0).any(0)
 
     def paint(self, frame: np.ndarray, prediction: Prediction, keypoints: np.ndarray) -> None:
         """Paint the sitter onto `frame`, in place.
@@ -144,16 +146,27 @@ class Canvas:
             warped[:3].div_(warped[3].clamp(min=0.5) / (255 * self._unit))
         return warped
 
-    def _behind(self, displacement: Tensor) -> np.ndarray:
-        """(h,w,C) like the painting: the region with wall where the sitter is, as the (2,S,S) shares bring it."""
+    def _behind(self, displacement: Tensor, nearest_wall: np.ndarray) -> np.ndarray:
+        """(h,w,C) like the painting: the region with wall where the sitter is.
+
+        Args:
+            displacement: (2,S,S), in shares: what brings it. Between places that it brings from different sides, it
+                brings the sitter.
+            nearest_wall: (2,S,S), rows and columns: where that is taken from instead.
+        """
         (height, width), (x, y, w, h) = self.painting.shape[:2], self.region
+        side = nearest_wall.shape[1]
         wall = np.empty((h, w, self.painting.shape[2]), self.painting.dtype)
         maps = _read((displacement * torch.tensor([w, h])[:, None, None]).mT, w, slice(0, w)).mT
+        instead = nearest_wall - np.indices((side, side))
         for first in range(0, h, step := max(1, BAND // w)):
             rows = slice(first, min(first + step, h))
             across, down = _read(maps, h, rows).round().long().numpy()
-            columns = (x + np.arange(w) + across).clip(0, width - 1)
-            wall[rows] = self.painting[(y + np.arange(h)[rows, None] + down).clip(0, height - 1), columns]
+            columns, lines = np.arange(w) + across, np.arange(h)[rows, None] + down
+            place = lines.clip(0, h - 1) * side // h, columns.clip(0, w - 1) * side // w
+            lines += np.where(across | down, instead[0][place] * h // side, 0)
+            columns += np.where(across | down, instead[1][place] * w // side, 0)
+            wall[rows] = self.painting[(y + lines).clip(0, height - 1), (x + columns).clip(0, width - 1)]
         return wall
 
     def _cut(self, first: int, last: int) -> Tensor:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
+from . import hulls
 from .animator import Prediction
 from .backdrop import Backdrop
 from .heads import Head
@@ -158,26 +158,8 @@ class Sitter:
 
 def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     """(n,n,1) float32 in [0, 1]: 1 on the sitter of keypoints (K,2), at rest and in the frame, 0 far from it."""
-    corners = _hull(np.concatenate([origin, keypoints]).astype(np.float32))
-    line = np.linspace(-1, 1, SUPPORT_SIDE, dtype=np.float32)
-    places = np.stack(np.meshgrid(line, line), -1)[:, :, None]
-    edges = np.roll(corners, -1, axis=0) - corners
-    from_corner = places - corners
-    along = (from_corner * edges).sum(-1) / np.maximum(np.square(edges).sum(-1), 1e-12)
-    off = from_corner - along.clip(0, 1)[..., None] * edges
-    distance = np.sqrt(np.square(off).sum(-1).min(-1))
-    # A hull's corners go round; what lies on the same side of all its edges is inside.
-    cross = edges[:, 0] * from_corner[..., 1] - edges[:, 1] * from_corner[..., 0]
-    distance[(cross > 0).all(-1)] = 0
-    return smoothstep(1 - (distance - REACH) / SOFTNESS)[..., None]
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    """The corners of the points' convex hull, counter-clockwise; all points where they lie on a line."""
-    try:
-        return points[ConvexHull(points).vertices]
-    except QhullError:
-        return points
+    away = hulls.distance(np.concatenate([origin, keypoints]), SUPPORT_SIDE)
+    return smoothstep(1 - (away - REACH) / SOFTNESS)[..., None]
 
 
 def _fade(side: int) -> Tensor:

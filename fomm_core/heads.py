@@ -148,6 +148,10 @@ class Head:
         place = middle - scale[:, None] * (flat @ self._middle)
         return Poses(rotation, scale, place, away @ flat)
 
+    def strangeness(self, poses: Poses) -> np.ndarray:
+        """(N,): how far landmarks are from where a head in these poses has them, in units of its size."""
+        return np.sqrt(np.square(poses.own).sum(2) @ self.weight)
+
     def seen(self, poses: Poses) -> np.ndarray:
         """(N,L,2): where the landmarks are seen in these poses, y down."""
         turned = (self.shape + poses.own) @ np.swapaxes(poses.rotation[:, :2], 1, 2)

@@ -195,9 +195,14 @@ def square_around(face: Region, width: int, height: int, within: bool = False, s
     mirrored.
     """
     side = min(round(face.w * ROOM), width, height) if within else round(face.w * side)
-    x = round(face.x + face.w / 2 - side / 2)
-    y = round(face.y + face.h * (0.5 - RISE) - side / 2)
-    return Region(_moved_inside(x, side, width), _moved_inside(y, side, height), side, side)
+    return square_of(face.x + face.w / 2, face.y + face.h * (0.5 - RISE), side, width, height)
+
+
+def square_of(x: float, y: float, side: float, width: int, height: int) -> Region:
+    """The square with its middle there, moved into a picture of that size where it fits."""
+    side = max(SMALLEST, round(side))
+    corner = round(x - side / 2), round(y - side / 2)
+    return Region(_moved_inside(corner[0], side, width), _moved_inside(corner[1], side, height), side, side)
 
 
 def around_sitters(image: np.ndarray) -> list[Region]:

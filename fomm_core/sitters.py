@@ -19,6 +19,13 @@ from .regions import Region
 
 # That the motion is limited is said where it is in more than this share of the frames; now and then is no news.
 OFTEN = 0.5
+# A head fills this much of the square that moves (its scale, as `heads.Poses` has it, the square being [-1, 1]),
+# and the joint that it turns about lies so far below the middle: hair and hat have room to move.
+FILLS, BELOW = 0.34, 0.2
+# Where landmarks lie further from where a head has them than so many times its size, it may be none.
+SURELY = 0.12
+# Of what is seen in one square, the head is seen better in the next.
+CLOSER = 2
 
 
 class Sitter(NamedTuple):
@@ -43,7 +50,7 @@ class Sitter(NamedTuple):
 
 
 def _found(
-    painting: np.ndarray, job: Job, control: Control, squares: Search[list[Region]] | None
+    painting: np.ndarray, job: Job, animator: Animator, control: Control, squares: Search[list[Region]] | None
 ) -> list[Region]:
     """What moves in the (H,W,3) uint8 painting: the region asked for, the largest face's, or those of all faces.
 
@@ -51,9 +58,51 @@ def _found(
     """
     if region := regions.given(painting, job.region, "the painting"):
         return [region]
-    if found := squares.found():
+    if found := moving(painting, squares.found(), animator):
         return found if job.all_faces else found[:1]
     return [regions.middle(painting, "the painting", control.warn)]
+
+
+def moving(painting: np.ndarray, squares: list[Region], animator: Animator) -> list[Region]:
+    """The squares that move in an (H,W,3) uint8 painting, of those around its faces (`regions.around_sitters`).
+
+    A single one is fitted to the head in it, if the model knows heads; so is the picture's middle, where a head is
+    seen that has not been found. Beside another face a square has no more room. Empty where there is neither.
+    """
+    if len(squares) < 2:
+        for square in (*squares, regions.centred_square(*painting.shape[1::-1])):
+            if fitted := _around_head(painting, square, animator):
+                return [fitted]
+    return squares
+
+
+def _around_head(painting: np.ndarray, square: Region, animator: Animator) -> Region | None:
+    """The square around the head that the model's keypoints show in a square; None where they show none surely.
+
+    The boxes that faces are found by differ by up to a half. Too small a square cuts off the hair, which then stays
+    behind where the head moves, and the chin.
+    """
+    head = animator.head
+    if head is None:
+        return None
+    for _ in range(CLOSER):
+        picture = _seen(painting, square, animator)[None]
+        value, _ = animator.detect(picture, animator.look(picture))
+        poses = head.poses(value)
+        if poses is None or head.strangeness(poses)[0] > SURELY:
+            return None
+        # Half way between the joint, which hair and shoulders are around, and the face, which turns away from it.
+        x = (poses.place[0, 0] + value[0, head.rows, 0].mean()) / 2
+        side = float(poses.scale[0]) / FILLS
+        y = -poses.place[0, 1] - BELOW * side
+        x, y = (corner + (1 + place) / 2 * square.w for corner, place in zip(square, (x, y)))
+        square = regions.square_of(x, y, side * square.w, *painting.shape[1::-1])
+    return square
+
+
+def _seen(painting: np.ndarray, region: Region, animator: Animator, antialias: bool = True) -> np.ndarray:
+    """The region as the model sees it."""
+    return resized(regions.crop(painting, region), animator.frame_size, antialias=antialias)
 
 
 def prepare(
@@ -75,10 +124,10 @@ def prepare(
     """
     seen = media.as_seen(painting)
     sitters = []
-    for region in _found(seen, job, control, squares):
+    for region in _found(seen, job, animator, control, squares):
         control.check()
         own = animator.beside() if sitters else animator
-        source = resized(regions.crop(seen, region), own.frame_size, antialias=job.region != "full")
+        source = _seen(seen, region, own, antialias=job.region != "full")
         origin = own.set_source(source)
         moved, limited = _transferred(job, track, origin, None if plain else own.head), 0
         if job.motion == "relative" and not plain:

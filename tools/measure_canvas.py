@@ -29,7 +29,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import driving, limits, media, models, regions, track_cache, transfer  # noqa: E402
+from fomm_core import driving, limits, media, models, regions, sitters, track_cache, transfer  # noqa: E402
 from fomm_core.animator import Animator, Prediction, resized  # noqa: E402
 from fomm_core.canvas import Canvas  # noqa: E402
 from fomm_core.control import Control  # noqa: E402
@@ -119,10 +119,12 @@ def read(options: argparse.Namespace) -> Subject:
         raise UserError(
             "image", f"{options.painting} has alpha or 16 bits.", "Give one of 8 bits without alpha."
         )
-    region = regions.given(painting, options.region, "the painting") or regions.around_sitter(painting)
-    if region is None:
-        raise UserError("image", f"No face was found in {options.painting}.", "Give --region.")
     animator = Animator(models.load(options.model), "auto")
+    region = regions.given(painting, options.region, "the painting")
+    found = [region] if region else sitters.moving(painting, regions.around_sitters(painting), animator)
+    if not found:
+        raise UserError("image", f"No face was found in {options.painting}.", "Give --region.")
+    region = found[0]
     source = resized(regions.crop(painting, region), animator.frame_size, antialias=True)
     origin, turned = animator.set_source(source)
     control = Control("measure", lambda event: None)
@@ -272,7 +274,8 @@ def timed(animator: Animator, rounds: int) -> tuple[list[float], list[float], li
     region = Region((SCREEN[1] - SCREEN[0]) // 2, 0, SCREEN[0], SCREEN[0])
     if animator.head:  # a sitter, who has lips and a wall behind
         sitter = media.as_seen(media.read_painting(ROOT / "examples" / "painting.jpg"))
-        face = Image.fromarray(regions.crop(sitter, regions.around_sitter(sitter)))
+        (square,) = sitters.moving(sitter, regions.around_sitters(sitter), animator)
+        face = Image.fromarray(regions.crop(sitter, square))
         painting[:, region.x : region.x + region.w] = face.resize((region.w, region.h))
     origin, turned = animator.set_source(resized(regions.crop(painting, region), animator.frame_size, True))
     keypoints = origin

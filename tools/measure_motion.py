@@ -28,7 +28,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from fomm_core import cli, media, protocol, regions, track_cache  # noqa: E402
+from fomm_core import cli, media, protocol, regions, sitters, track_cache, warm  # noqa: E402
+from fomm_core.animator import Animator  # noqa: E402
 from fomm_core.control import Control  # noqa: E402
 from fomm_core.errors import UserError  # noqa: E402
 from fomm_core.files import check_writable, replacing  # noqa: E402
@@ -162,7 +163,8 @@ def _driving(path: Path, request: Job, most: int) -> Driving:
 
 def _measured(path: Path, driving: Driving, request: Job, options: argparse.Namespace) -> Measurement:
     painting = media.as_seen(media.read_painting(path))
-    region = _moving_region(painting, request.region, path)
+    animator = warm.load(request.model, request.config, request.device, request.precision)
+    region = _moving_region(painting, request.region, path, animator)
     name = f"{path.stem}--{driving.path.stem}"
     request = dataclasses.replace(
         request, painting=str(path), video=str(driving.path), region=",".join(map(str, region)),
@@ -184,14 +186,14 @@ def _measured(path: Path, driving: Driving, request: Job, options: argparse.Name
     )  # fmt: skip
 
 
-def _moving_region(painting: np.ndarray, text: str, path: Path) -> Region:
+def _moving_region(painting: np.ndarray, text: str, path: Path, animator: Animator) -> Region:
     """The region that `animate` would choose, known here too as it is what the tracker is shown."""
     if text == "full":
         return Region(0, 0, *painting.shape[1::-1])
     if region := regions.parse_region(text, "The region"):
         return region
-    if region := regions.around_sitter(painting):
-        return region
+    if found := sitters.moving(painting, regions.around_sitters(painting), animator):
+        return found[0]
     raise UserError("image", f"No face was found in {path}.", "Leave it out, or give --region.")
 
 

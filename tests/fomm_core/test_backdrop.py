@@ -245,17 +245,80 @@ def test_the_wall_behind_comes_from_the_wall(seed, count):
     assert (places[:, ~binary_dilation(shown, iterations=backdrop.WIDER)] == 0).all()
 
 
+def behind(shown: np.ndarray) -> np.ndarray:
+    """(2,S,S), in pixels: (x, y)."""
+    return Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD).behind().numpy() * SIDE
+
+
+def column(edges: np.ndarray) -> np.ndarray:
+    """A sitter below a quarter of the height, as wide on both sides of the middle as `edges` (S,) say."""
+    shown = np.abs(np.arange(SIDE) - MIDDLE) < edges[:, None]
+    shown[: SIDE // 4] = False
+    return shown
+
+
+def test_beside_an_upright_outline_the_wall_goes_on_along_the_row():
+    """A horizon does, then, and a wall's brush strokes lie as they lie beside the sitter."""
+    leaning = column(np.linspace(60, 75, SIDE))
+    near = leaning & ~binary_dilation(~leaning, iterations=5) & binary_dilation(~leaning, iterations=20)
+    near[: SIDE // 4 + 30] = near[-40:] = False
+    x, y = behind(leaning)
+    assert np.abs(y[near]).max() < 0.5
+    assert np.abs(x[near]).min() > 10
+    top = np.zeros_like(leaning)
+    top[SIDE // 4 + 5 : SIDE // 4 + 20, 110:146] = True
+    x, y = behind(leaning)
+    assert np.abs(x[top]).max() < 0.5
+    assert (y[top] < -10).all()
+
+
+def test_a_narrow_wall_is_taken_more_than_once_and_never_beyond_it():
+    shown = column(np.full(SIDE, 60))
+    beyond = shown.copy()
+    shown[SIDE // 4 :, :58] = True  # ten pixels of wall are left on this side
+    x, _ = behind(shown)
+    wall = np.arange(SIDE) + x[SIDE // 2].round().astype(int)
+    inside = slice(int(MIDDLE) - 56, int(MIDDLE) - 20)
+    assert set(wall[inside]) <= set(range(58 + backdrop.WIDER, 69 - backdrop.WIDER))
+    assert len(set(wall[inside])) > 1
+    assert not beyond[SIDE // 2, wall[inside]].any()
+
+
 def test_neighbours_on_the_wall_behind_come_from_neighbours(monkeypatch):
-    """More so than the painted outline's corners would have them."""
-    shown = torch.from_numpy(sitter().astype(np.float32))[None, None]
+    """More so than a ragged outline would have them."""
+    ragged = column(60 + np.random.default_rng(0).integers(-3, 4, SIDE))
 
     def torn() -> float:
-        places = Backdrop(shown, HEAD).behind() * SIDE
-        return float((places.diff(dim=2).abs() > 3).float().mean())
+        x, _ = behind(ragged)
+        return float(np.abs(np.diff(x[100:200, 75:100], axis=0)).mean())
 
     smooth = torn()
     monkeypatch.setattr(backdrop, "SOFT", 0.01)
-    assert smooth < 0.8 * torn()
+    assert smooth < 0.6 * torn()
+
+
+def test_no_trace_of_the_sitter_is_in_the_wall():
+    """Where the wall comes from the left and, beside that, from the right, what lies between is the sitter."""
+    large = np.kron(painting(), np.ones((3, 3, 1), np.uint8))
+    wall = Canvas(large, Region(0, 0, *large.shape[1::-1]), FACE, rest(), HEAD)._wall
+    assert not red(wall)[np.kron(sitter(), np.ones((3, 3), bool))].any()
+
+
+def test_beyond_the_face_motion_bends_but_does_not_tear():
+    """Half of a veil beside the head moves in the model's answer, and half of it stays."""
+    prediction, keypoints = moved()
+    rows, columns = np.mgrid[:64, :64]
+    veil = (columns > 52) & (rows > 10) & (rows < 40)
+    background = np.where(veil, 0, prediction.background).astype(np.float32)
+    shares = torch.zeros(2, 64, 64)
+    shares[0] = -SHIFT / SIDE * torch.from_numpy(np.where(veil, rows < 25, 1 - background).astype(np.float32))
+    shown = torch.from_numpy((sitter() | np.kron(veil, np.ones((4, 4), bool))).astype(np.float32))[None, None]
+    carried = Backdrop(shown, HEAD).carried(shares, background, keypoints)[0] / (-SHIFT / SIDE)
+    steps = carried[:, 58].diff().abs()
+    assert carried[14, 58] > 0.8
+    assert carried[36, 58] < 0.3
+    assert steps.max() < 0.2
+    assert carried[20:30, 28:36].min() > 0.95  # the face's own motion is the model's
 
 
 def test_the_network_tells_a_painted_sitter_from_the_wall():

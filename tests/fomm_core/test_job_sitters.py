@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fomm_core import inference, job, job_folder, media, motion, protocol, regions
+from fomm_core import inference, job, job_folder, media, models, motion, protocol, regions, sitters
+from fomm_core.animator import Animator
 from fomm_core.regions import Region
 from tests.fomm_core.job_output import pixels, same
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_without_a_face_the_middle_moves_and_that_is_said(
@@ -32,6 +35,68 @@ def test_without_a_face_the_middle_moves_and_that_is_said(
         assert (frame[:, 105:] == painting[:, 105:]).all()
     track = motion.MotionTrack.load(Path(request.output) / "motion.npz")
     assert track.provenance["region"] == "8,0,48,48"
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return Animator(models.load("starter"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return media.as_seen(media.read_painting(EXAMPLES / "painting.jpg"))
+
+
+@pytest.mark.parametrize(("larger", "right", "down"), [(0.55, 0, 0), (1, 0.1, 0), (1.6, -0.1, 0.1)])
+def test_a_square_is_fitted_to_the_head(larger, right, down, starter, portrait):
+    """However the face was framed: the boxes that faces are found by differ by up to a half."""
+    best = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)[0]
+    x, y, w, h = best
+    side = larger * w
+    middle = x + w * (0.5 + right), y + h * (0.5 + down)
+    other = regions.square_of(*middle, side, *portrait.shape[1::-1])
+    (fitted,) = sitters.moving(portrait, [other], starter)
+    assert fitted.w == pytest.approx(w, rel=0.01)
+    assert fitted[:2] == pytest.approx(best[:2], abs=0.01 * w)
+    assert fitted.w == fitted.h
+
+
+def test_the_fitted_square_shows_hair_and_neck(starter, portrait):
+    x, y, w, h = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)[0]
+    picture = np.asarray(Image.fromarray(portrait[y : y + h, x : x + w]).resize((256, 256)))
+    value, _ = starter.detect(picture[None], starter.look(picture[None]))
+    assert starter.head.poses(value).scale[0] == pytest.approx(sitters.FILLS, rel=0.05)
+    assert value[0, :, 1].max() < 0.75
+    assert np.abs(value[0]).max() < 0.75
+
+
+def test_a_face_that_is_none_gives_way_to_the_head_in_the_middle(starter, portrait):
+    cloth = Region(100, 900, 200, 200)
+    assert sitters.moving(portrait, [cloth], starter) == sitters.moving(portrait, [], starter)
+    grey = np.full((300, 300, 3), 128, np.uint8)
+    assert sitters.moving(grey, [Region(20, 20, 100, 100)], starter) == [Region(20, 20, 100, 100)]
+    assert sitters.moving(grey, [], starter) == []
+
+
+def test_beside_another_face_a_square_stays_as_it_is(starter, portrait):
+    squares = [Region(0, 0, 500, 500), Region(500, 0, 300, 300)]
+    assert sitters.moving(portrait, squares, starter) == squares
+
+
+def test_a_model_that_knows_no_heads_takes_the_squares_as_they_are(starter, portrait, monkeypatch):
+    monkeypatch.setattr(starter, "head", None)
+    square = regions.around_sitter(portrait)
+    assert sitters.moving(portrait, [square], starter) == [square]
+    assert sitters.moving(portrait, [], starter) == []
+
+
+def test_a_job_moves_the_fitted_square(starter, portrait, request_of, clip, events, written_frames):
+    request = request_of(clip(1), painting=str(EXAMPLES / "painting.jpg"), model="starter", region="auto")
+    control = events.control()
+    scene = job.prepare(request, media.read_painting(Path(request.painting)), starter.beside(), control)
+    fitted = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)
+    assert [sitter.region for sitter in scene.sitters] == fitted
+    assert not events.of(protocol.Warning)
 
 
 def test_a_picture_without_a_face_really_gives_that_warning(request_of, clip, events):
