@@ -36,9 +36,8 @@ LEAST = 1e-3  # where both see less than this of the head, the motion ends
 # so much of the picture's half side above it, bends between both.
 OUTER, NECK = (0.02, 0.1), 0.15
 # Outside the hull of the head's keypoints, from so much of the picture's half side on, nothing tells how the sitter
-# moves: of hair, hats and veils there it is the mean within so many pixels, which bends but does not tear them. The
-# hull is a smooth shape; the distance from it is computed on a grid of this side.
-OUTSIDE, EVEN, HULL_SIDE = 0.2, 6, 32
+# moves: of hair, hats and veils there it is the mean within so many pixels, which bends but does not tear them.
+OUTSIDE, EVEN = 0.2, 6
 # Below the head's lowest keypoint, within so much of the picture's half side, is a body, which stays.
 BODY = 0.15
 # The wall is bared where the sitter moves by this many pixels of the prediction.
@@ -113,7 +112,7 @@ class Backdrop:
         seen = torch.cat([motion * moves, (moves + (1 - moves) * body)[None]])[None]
         near = (spread(seen, NEAR) + LESS * spread(seen, FAR))[0]
         carried = motion * moves + (1 - moves) * near[:2] / (near[2] + LEAST)
-        outside = torch.from_numpy(hulls.distance(keypoints[self._head.rows], HULL_SIDE))[None, None]
+        outside = torch.from_numpy(hulls.distance(keypoints[self._head.rows]))[None, None]
         outside = smoothstep(resized(outside, (height, width))[0] / OUTSIDE)
         return torch.lerp(carried, spread(carried[None], EVEN)[0], outside)
 

@@ -30,8 +30,6 @@ FADE = 0.12
 # The sitter is what lies within this distance of the keypoints' hull, in the region's half sides: face keypoints
 # leave out hair, hats and shoulders. Over as much again the motion fades.
 REACH, SOFTNESS = 0.35, 0.4
-# The hull is a smooth shape; its support is computed on a grid of this side.
-SUPPORT_SIDE = 32
 # Colours are compared on pictures of this side, each place by what is seen within this many of its pixels.
 MATCH_SIDE, MATCH_REACH = 64, 12
 # A place counts as hidden by how much less the painting shows it than it does at rest, softened by this much.
@@ -158,7 +156,7 @@ class Sitter:
 
 def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     """(n,n,1) float32 in [0, 1]: 1 on the sitter of keypoints (K,2), at rest and in the frame, 0 far from it."""
-    away = hulls.distance(np.concatenate([origin, keypoints]), SUPPORT_SIDE)
+    away = hulls.distance(np.concatenate([origin, keypoints]))
     return smoothstep(1 - (away - REACH) / SOFTNESS)[..., None]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
+# A distance is a smooth shape: it is computed on a grid of this side.
+SIDE = 16
 
-def distance(points: np.ndarray, side: int) -> np.ndarray:
-    """(side,side) float32: of places on a grid over [-1, 1] from the hull of (K,2) points, 0 within it."""
+
+def distance(points: np.ndarray) -> np.ndarray:
+    """(n,n) float32: of places on a grid over [-1, 1] from the hull of (K,2) points, 0 within it."""
     corners = _corners(points.astype(np.float32))
-    line = np.linspace(-1, 1, side, dtype=np.float32)
+    line = np.linspace(-1, 1, SIDE, dtype=np.float32)
     places = np.stack(np.meshgrid(line, line), -1)[:, :, None]
     edges = np.roll(corners, -1, axis=0) - corners
     from_corner = places - corners

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fomm_core import canvas as canvas_module
+from fomm_core import hulls
 from fomm_core.animator import Prediction
 from fomm_core.canvas import Canvas
-from fomm_core.canvas_fields import FADE, LIGHT_LIMIT, REACH, SOFTNESS, SUPPORT_SIDE, support_map
+from fomm_core.canvas_fields import FADE, LIGHT_LIMIT, REACH, SOFTNESS, support_map
 from fomm_core.network.layers import coordinate_grid
 from fomm_core.regions import Region
 
@@ -105,7 +106,7 @@ def test_outside_the_region_and_far_from_the_sitter_nothing_changes(x, y, w, h, 
         rng.uniform(-1.5, 1.5, (H, W, 2)).astype(np.float32),
     )
     found = painted(painting, region, frame, keypoints=rng.uniform(-1, -0.5, (5, 2)).astype(np.float32))
-    reach = (1 - 0.5 + REACH + SOFTNESS) / 2 + 2 / SUPPORT_SIDE  # of the region's sides
+    reach = (1 - 0.5 + REACH + SOFTNESS) / 2 + 2 / hulls.SIDE  # of the region's sides
     sitter = np.zeros((150, 200), bool)
     sitter[
         max(0, y) : max(0, y + int(h * reach) + 1), max(0, x) : max(0, x + int(w * reach) + 1)
@@ -231,8 +232,8 @@ def test_a_still_neighbour_leaves_motion_in_place_where_it_fades():
     frame = painted(painting, LEFT, moved_by(7, 120), keypoints=NARROW)
     first = frame.copy()
     Canvas(painting, RIGHT, NARROW, STILL).paint(frame, STILL, NARROW)
-    support = support_map(NARROW, NARROW)[SUPPORT_SIDE // 2, :, 0]
-    faint = 70 + int((support > 0.05).argmax() / SUPPORT_SIDE * 120)
+    support = support_map(NARROW, NARROW)[hulls.SIDE // 2, :, 0]
+    faint = 70 + int((support > 0.05).argmax() / hulls.SIDE * 120)
     assert difference(frame, first)[60:100, faint : faint + 2].mean() < 8
 
 
@@ -246,16 +247,16 @@ def test_the_support_covers_the_sitter_at_rest_and_in_motion(seed, count):
     found = support_map(origin, keypoints)[..., 0]
     assert np.isfinite(found).all()
     assert 0 <= found.min() <= found.max() <= 1
-    cells = ((np.concatenate([origin, keypoints]) + 1) / 2 * (SUPPORT_SIDE - 1)).round().astype(int)
+    cells = ((np.concatenate([origin, keypoints]) + 1) / 2 * (hulls.SIDE - 1)).round().astype(int)
     assert (found[cells[:, 1], cells[:, 0]] == 1).all()
-    halfway = ((origin + keypoints) / 4 + (origin[::-1] + keypoints[::-1]) / 4 + 1) / 2 * (SUPPORT_SIDE - 1)
+    halfway = ((origin + keypoints) / 4 + (origin[::-1] + keypoints[::-1]) / 4 + 1) / 2 * (hulls.SIDE - 1)
     halfway = halfway.round().astype(int)
     assert (found[halfway[:, 1], halfway[:, 0]] == 1).all(), "the hull is filled"
 
 
 def test_the_support_ends():
     found = support_map(np.full((3, 2), -1, np.float32), np.full((3, 2), -1, np.float32))[..., 0]
-    line = np.linspace(0, 2, SUPPORT_SIDE)
+    line = np.linspace(0, 2, hulls.SIDE)
     assert (found[0, line > REACH + SOFTNESS] == 0).all()
     assert (found[0, line < REACH] == 1).all()
     assert (np.diff(found[0]) <= 0).all()
