@@ -24,8 +24,8 @@ OFTEN = 0.5
 FILLS, BELOW = 0.34, 0.2
 # Where landmarks lie further from where a head has them than so many times its size, it may be none.
 SURELY = 0.12
-# Of what is seen in one square, the head is seen better in the next.
-CLOSER = 2
+# Looks at a head, each at the square that the one before has fitted.
+LOOKS = 2
 
 
 class Sitter(NamedTuple):
@@ -85,7 +85,7 @@ def _around_head(painting: np.ndarray, square: Region, animator: Animator) -> Re
     head = animator.head
     if head is None:
         return None
-    for _ in range(CLOSER):
+    for _ in range(LOOKS):
         picture = _seen(painting, square, animator)[None]
         value, _ = animator.detect(picture, animator.look(picture))
         poses = head.poses(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import media, models, protocol
+from .. import media, models, protocol, regions, sitters
 from ..animator import Animator, pick_device
 from ..control import Control
 from ..errors import UserError
@@ -61,14 +61,14 @@ def finetune_painting(
         checkpoint.require_none(output)
     pixels = media.as_seen(media.read_painting(painting))
     start = _loaded(model, config)
-    poses = None if driving is None else _poses(start, pixels, driving, device, say)
+    square, poses = _as_animated(start, pixels, driving, device, say)
     origin = _tuned_from(start) | {
         "motion_sha256": start.metadata.get("motion_sha256", start.metadata["sha256"]),
         "painting": painting.name,
         "painting_sha256": sha256(painting),
     }
     setting = _setting(start, painting, output, device, precision, seed)
-    course = Painting(setting, start, pixels, poses, origin)
+    course = Painting(setting, start, square, poses, origin)
     path = _trained(course, setting, limit, resume, say)
     say(course.outcome())
     return path
@@ -158,17 +158,24 @@ def _tuned_from(model: Model) -> dict[str, str]:
     return {"tuned_from": model.name, "tuned_from_sha256": model.metadata["sha256"]}
 
 
-def _poses(
-    model: Model, painting: np.ndarray, driving: Path, device: str, say: Callable[[str], None]
-) -> Keypoints:
-    """The painting's keypoints in the motion of a clip, as animating it would move them. Raises `UserError`."""
+def _as_animated(
+    model: Model, painting: np.ndarray, driving: Path | None, device: str, say: Callable[[str], None]
+) -> tuple[np.ndarray, Keypoints | None]:
+    """What moves of a painting, (h,w,3), and its keypoints in the motion of a clip, as animating it moves them.
+
+    Raises `UserError`.
+    """
+    animator = Animator(model, device)
+    if driving is None:
+        found = sitters.moving(painting, regions.around_sitters(painting), animator)
+        region = found[0] if found else regions.centred_square(*painting.shape[1::-1])
+        return regions.crop(painting, region), None
 
     def report(event: object) -> None:
         if isinstance(event, protocol.Warning):
             say(event.sentence)
 
     job = protocol.Job("", str(driving), "", device=device)
-    scene = prepare(job, painting, Animator(model, device), Control("finetune", report))
-    sitter = scene.sitters[0]
+    sitter = prepare(job, painting, animator, Control("finetune", report)).sitters[0]
     poses = (torch.from_numpy(part).to(pick_device(device)) for part in (sitter.value, sitter.jacobian))
-    return Keypoints(*poses)
+    return regions.crop(painting, sitter.region), Keypoints(*poses)

@@ -35,7 +35,7 @@ class Painting(Course):
     Args:
         setting: where and how.
         model: to be tuned, as loaded.
-        painting: (H,W,3) uint8.
+        painting: (h,w,3) uint8, the square of it that moves.
         poses: keypoints of the painting in N poses, or None: see `PaintingObjective`.
         origin: metadata that says which model and which painting these are; a checkpoint fits the same only.
     """

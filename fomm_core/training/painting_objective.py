@@ -18,7 +18,7 @@ from ..network import DenseMotion, Generator, Keypoints, resized, warp
 from .appearance import recoloured
 from .losses import picture_loss
 from .transparent import solve
-from .warps import Reproduction, Warped, by_true_motion, reproduction, sitter, warped
+from .warps import Reproduction, Warped, by_true_motion, doubled, reproduction, sitter, warped
 
 _WARPED, _DRIVEN, _OTHERS = 1, 1, 1  # pictures of each kind in a batch
 _RECOLOURED = 0.15  # how far the painting's colours vary
@@ -43,7 +43,7 @@ class PaintingObjective:
 
     Args:
         model: to be tuned, on its device, in evaluation mode.
-        painting: (H,W,3) uint8.
+        painting: (h,w,3) uint8, the square of it that moves.
         poses: keypoints of the painting in N poses to show it in; where None, they are moved at random.
         dtype: of the convolutions, as `torch.autocast` takes it; None for float32.
     """
@@ -61,7 +61,7 @@ class PaintingObjective:
         self.teacher = copy.deepcopy(self.generator).requires_grad_(False)
         self.painter = nn.ModuleList(m for m in self.generator.children() if m is not self.dense)
         device = next(self.painter.parameters()).device
-        self.picture = sitter(painting, model.frame_size).to(device)
+        self.picture = doubled(painting, model.frame_size).to(device)
         self.others = [_other_picture(name, model.frame_size).to(device) for name in _TEACHING]
         self.checked = _other_picture(_CHECKED, model.frame_size).to(device)
         self.still = F.avg_pool2d(self.picture, 2)

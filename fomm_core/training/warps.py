@@ -45,13 +45,17 @@ class Reproduction(NamedTuple):
 
 
 def sitter(image: np.ndarray, size: int) -> Tensor:
-    """The square that would move in an (H,W,3) uint8 picture; its middle, where no face is found.
-
-    It comes as 1x3x2Sx2S in [0, 1], twice as large as the model's frames of `size` S: what is sampled from it
-    and then halved is as sharp as the picture itself.
-    """
+    """The square around the face in an (H,W,3) uint8 picture, or its middle, as `doubled` gives it."""
     square = regions.around_sitter(image) or regions.centred_square(*image.shape[1::-1])
-    pixels = resized_image(regions.crop(image, square), 2 * size, antialias=True)
+    return doubled(regions.crop(image, square), size)
+
+
+def doubled(square: np.ndarray, size: int) -> Tensor:
+    """A square (h,w,3) uint8 picture as 1x3x2Sx2S in [0, 1], twice as large as the model's frames of `size` S.
+
+    What is sampled from it and then halved is as sharp as the picture itself.
+    """
+    pixels = resized_image(square, 2 * size, antialias=True)
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
 

@@ -12,13 +12,14 @@ import torch
 import yaml
 from PIL import Image
 
-from fomm_core import cli, job, models, regions
+from fomm_core import cli, job, models, regions, sitters
 from fomm_core.errors import UserError
 from fomm_core.motion import MotionTrack
 from fomm_core.network import warp
 from fomm_core.network.layers import coordinate_grid
+from fomm_core.regions import Region
+from fomm_core.training import finetune, painting_objective, warps
 from fomm_core.training import painting as course
-from fomm_core.training import painting_objective, warps
 from fomm_core.training.course import Limit
 from fomm_core.training.finetune import finetune_category, finetune_painting
 from fomm_core.training.warps import Reproduction, reproduction, sitter, warped
@@ -29,7 +30,7 @@ other_picture = cache(painting_objective._other_picture)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     """Looking for faces in pictures, and reading large ones, takes far longer than all the rest."""
-    monkeypatch.setattr(regions, "around_sitter", lambda image: None)
+    monkeypatch.setattr(regions, "around_sitters", lambda image: [])
     monkeypatch.setattr(painting_objective, "_other_picture", other_picture)
     monkeypatch.setattr(warps, "_HELD_BACK", 3)
     monkeypatch.setenv("VANGOGH_MODELS", str(tmp_path / "models"))
@@ -100,6 +101,24 @@ def test_tuning_makes_the_painting_better_and_moves_it_as_before(tune, model, mo
     assert tuned.metadata["tuned_from_sha256"] == model.metadata["sha256"]
     assert tuned.metadata["painting"] == painting.name
     assert len(tuned.metadata["painting_sha256"]) == 64
+
+
+@pytest.mark.parametrize("driven", [False, True])
+def test_what_is_learnt_is_what_moves(driven, tune, painting, clip, monkeypatch):
+    """A clip's keypoints are in the square that a job moves: in another one they would be elsewhere."""
+    square, taught = Region(12, 20, 50, 50), []
+    monkeypatch.setattr(sitters, "moving", lambda *_: [square])
+
+    class Taught(course.Painting):
+        def __init__(self, setting, model, painting, poses, origin):
+            taught.append((painting, poses))
+            super().__init__(setting, model, painting, poses, origin)
+
+    monkeypatch.setattr(finetune, "Painting", Taught)
+    tune(driving=clip(3, 64, 64) if driven else None, steps=1)
+    ((seen, poses),) = taught
+    assert (seen == np.asarray(Image.open(painting).convert("RGB"))[20:70, 12:62]).all()
+    assert (poses is not None) == driven
 
 
 def test_descent_lowers_what_is_wrong_with_the_painting(model, painting):
