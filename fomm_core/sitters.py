@@ -21,7 +21,7 @@ from .regions import Region
 OFTEN = 0.5
 # A head fills this much of the square that moves (its scale, as `heads.Poses` has it, the square being [-1, 1]),
 # and the joint that it turns about lies so far below the middle: hair and hat have room to move.
-FILLS, BELOW = 0.34, 0.2
+FILLS, BELOW = 0.31, 0.22
 # Where landmarks lie further from where a head has them than so many times its size, it may be none.
 SURELY = 0.12
 # Looks at a head, each at the square that the one before has fitted.
