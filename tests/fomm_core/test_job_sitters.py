@@ -62,8 +62,8 @@ def test_a_square_is_fitted_to_the_head(larger, right, down, starter, portrait):
 
 
 def test_the_fitted_square_shows_hair_and_neck(starter, portrait):
-    x, y, w, h = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)[0]
-    picture = np.asarray(Image.fromarray(portrait[y : y + h, x : x + w]).resize((256, 256)))
+    (square,) = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)
+    picture = np.asarray(Image.fromarray(regions.crop(portrait, square)).resize((256, 256)))
     value, _ = starter.detect(picture[None], starter.look(picture[None]))
     assert starter.head.poses(value).scale[0] == pytest.approx(sitters.FILLS, rel=0.05)
     assert value[0, :, 1].max() < 0.75
