@@ -147,7 +147,7 @@ class Backdrop:
         y, x = here + 2 * away
         outside = (np.minimum(y, x) < 0) | (np.maximum(y, x) >= side)
         across = np.where(outside | sitter[y.clip(0, side - 1), x.clip(0, side - 1)], 1, 2) * away
-        depths = np.stack([way[0] for way in (left, right, above, below)])
+        depths = np.stack([left[0], right[0], above[0], below[0]])
         # The last is straight across.
         way = np.where(depths.min(0) <= STRAIGHT * np.hypot(*away) + 1, depths.argmin(0), 4)
         columns = np.choose(way, [-left[1], right[1], 0, 0, across[1]])

@@ -141,12 +141,10 @@ class Head:
         scale /= np.einsum("k,nki,nki->n", self.weight, stands, stands)
         if not (scale > 1e-3).all():
             return None
-        away = seen / scale[:, None, None] - stands
-        strange = np.einsum("k,nki,nki->n", self.weight, away, away) > STRANGE**2
-        if strange[certain] or strange.mean() > 0.5:
-            return None
         place = middle - scale[:, None] * (flat @ self._middle)
-        return Poses(rotation, scale, place, away @ flat)
+        poses = Poses(rotation, scale, place, (seen / scale[:, None, None] - stands) @ flat)
+        strange = self.strangeness(poses) > STRANGE
+        return None if strange[certain] or strange.mean() > 0.5 else poses
 
     def strangeness(self, poses: Poses) -> np.ndarray:
         """(N,): how far landmarks are from where a head in these poses has them, in units of its size."""

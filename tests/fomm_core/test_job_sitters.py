@@ -90,7 +90,7 @@ def test_a_model_that_knows_no_heads_takes_the_squares_as_they_are(starter, port
     assert sitters.moving(portrait, [], starter) == []
 
 
-def test_a_job_moves_the_fitted_square(starter, portrait, request_of, clip, events, written_frames):
+def test_a_job_moves_the_fitted_square(starter, portrait, request_of, clip, events):
     request = request_of(clip(1), painting=str(EXAMPLES / "painting.jpg"), model="starter", region="auto")
     control = events.control()
     scene = job.prepare(request, media.read_painting(Path(request.painting)), starter.beside(), control)
