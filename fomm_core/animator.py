@@ -130,9 +130,17 @@ class Animator:
 
         It is the whole where the model does not say where on a head its keypoints are, or they do not lie so.
         """
+        return WHOLE if self.head is None else self.around(self.detect(images)[0])
+
+    def around(self, value: np.ndarray) -> Square:
+        """The same, where (N,K,2) keypoints have been detected in the whole images.
+
+        Images in which they do not surely lie as a head's say nothing, unless none do.
+        """
         if self.head is None:
             return WHOLE
-        value, _ = self.detect(images)
+        surely = self.head.surely(value)
+        value = value[surely] if surely.any() else value
         if self.head.poses(value) is None:
             return WHOLE
         return framing.within_picture(framing.around(torch.from_numpy(value)[None])[0])

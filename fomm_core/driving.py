@@ -12,8 +12,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from . import __version__, faces, job_folder, media, motion, protocol, regions, track_cache, warm
-from .animator import Animator, resized
+from . import (
+    __version__,
+    faces,
+    fitting,
+    following,
+    gaps,
+    job_folder,
+    media,
+    motion,
+    protocol,
+    regions,
+    track_cache,
+    warm,
+)
+from .animator import Animator
 from .control import Control
 from .errors import UserError
 from .faces import Probe, Search
@@ -24,7 +37,7 @@ from .protocol import Job
 from .regions import Region
 
 # Changes whenever detection comes to another track for the same video, model and settings.
-DETECTION = 5
+DETECTION = 6
 # A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
 # hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
 THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
@@ -32,8 +45,8 @@ THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
 CUT_CHANGE = 8
 # How far a clip's head goes is told by so many of its frames.
 LOOKS = 24
-# A sentence names so many cuts.
-TOLD = 5
+# A sentence names so many cuts, and of gaps that last so many seconds as many are told.
+TOLD, NOTICED = 5, 0.4
 
 
 def read(
@@ -176,9 +189,9 @@ def _detected(
         probes = looks.found()
         return faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
 
-    def seen(frame: np.ndarray) -> np.ndarray:
+    def seen(frame: np.ndarray, region: Region) -> np.ndarray:
         """What the model sees of a frame."""
-        return resized(regions.crop(frame, region), animator.frame_size, antialias=region_text != "full")
+        return fitting.seen(frame, region, animator, antialias=region_text != "full")
 
     def checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for frame in frames:
@@ -186,53 +199,71 @@ def _detected(
             yield frame
 
     def taken(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-        """Each, and where its thumbnail goes."""
-        for frame in checked(frames):
+        """Each, and its number, with room for its thumbnail."""
+        for numbered in enumerate(checked(frames)):
             thumbnails.extend(bytes(THUMBNAIL**2))
-            yield len(thumbnails), frame
+            yield numbered
 
     def noted(numbered: tuple[int, np.ndarray]) -> np.ndarray:
-        end, frame = numbered
-        picture = seen(frame)
-        thumbnails[end - THUMBNAIL**2 : end] = _thumbnail(picture).tobytes()
+        number, frame = numbered
+        picture = seen(frame, way.region(number / reader.fps) if way else region)
+        thumbnails[number * THUMBNAIL**2 : (number + 1) * THUMBNAIL**2] = _thumbnail(picture).tobytes()
         return picture
 
     with contextlib.closing(iter(reader)) as frames:
         first = next(frames)
-        # One fixed region and one fixed square of it for the clip: the head's motion stays motion.
-        region, square = region_in(first), WHOLE
+        # One fixed region and one fixed square of it for the clip: the head's motion stays motion. But for a head
+        # that goes further than a painting's can.
+        region, square, way = region_in(first), WHOLE, None
         if animator.head and region_text != "full":
             some = chain([first], reader.sparse(LOOKS))
-            square = animator.look(np.stack([seen(frame) for frame in checked(some)]))
+            pictures = [seen(frame, region) for frame in checked(some)]
+            telling = [picture for picture in pictures if not gaps.is_empty(picture)]
+            value, _ = animator.detect(np.stack(telling or pictures))
+            if probes and following.wanders(animator.head, value):
+                found = following.way(reader, probes, animator, control.check)
+                way, value = found or (None, value)
+            square = animator.around(value)
         for value, jacobian in animator.detections(taken(chain([first], frames)), noted, square):
+            if way:
+                value, jacobian = way.placed(value, jacobian, len(values) // value[0].nbytes)
             values.extend(value.tobytes())
             jacobians.extend(jacobian.tobytes())
             control.progress("motion", len(values) // value[0].nbytes, reader.estimate, began)
-    small = np.frombuffer(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float64)
-    for sentence in oddities(small, reader.fps, probes, start):
-        warn(f"The driving video {reader.path.name} {sentence}")
-    provenance = {
-        "region": ",".join(map(str, region)),
-        "start": f"{start:g}",
-        "fps": f"{reader.fps:g}",
-        "version": __version__,
-        "warnings": "\n".join(warnings),
-    }
-    return MotionTrack(
+    small = np.frombuffer(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
+    squares = way.drawn(len(small)) if way else [region]
+    track = MotionTrack(
         np.frombuffer(values, np.float32).reshape(-1, *value.shape[1:]),
         np.frombuffer(jacobians, np.float32).reshape(-1, *jacobian.shape[1:]),
         reader.fps,
-        provenance,
+        {
+            "region": ";".join(",".join(map(str, square)) for square in squares),
+            "start": f"{start:g}",
+            "fps": f"{reader.fps:g}",
+            "version": __version__,
+        },
     )
+    hidden = gaps.hidden(animator.head, track.value, small, reader.fps) if animator.head else []
+    for sentence in oddities(small.astype(np.float64), reader.fps, probes, start, hidden):
+        warn(f"The driving video {reader.path.name} {sentence}")
+    track.provenance["warnings"] = "\n".join(warnings)
+    return track.bridged(hidden)
 
 
-def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start: float = 0) -> list[str]:
-    """What is wrong with a clip, each with its time: cuts, and from when on its face is not to be seen.
+def oddities(
+    thumbnails: np.ndarray,
+    fps: float,
+    probes: Sequence[Probe],
+    start: float = 0,
+    hidden: Sequence[range] = (),
+) -> list[str]:
+    """What is wrong with a clip, each with its time: cuts, and when its face is not to be seen.
 
     Args:
         thumbnails: (N,T,T) numbers, what the model sees, small and grey.
         probes: where the face was looked for, in order of time.
         start: seconds into the video at which the clip starts.
+        hidden: the frames that are known to show no face; of a cut there, the motion knows nothing.
 
     Returns:
         The ends of sentences about the video.
@@ -241,9 +272,11 @@ def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start:
     centred = flat - flat.mean(1, keepdims=True)
     # A picture of one colour, but for a compressed video's noise, is like no other.
     even = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), flat.shape[1] ** 0.5)
-    said = []
+    within = {number for gap in hidden for number in range(gap.start, gap.stop + 1)}
+    tellable = [gap for gap in hidden if len(gap) >= NOTICED * fps]
+    said = [gaps.told(gap, len(flat), fps, start) for gap in tellable[:TOLD]]
     jump = ((even[1:] * even[:-1]).sum(1) < CUT) & (np.abs(np.diff(flat, axis=0)).mean(1) > CUT_CHANGE)
-    if len(cuts := np.flatnonzero(jump) + 1):
+    if cuts := [number for number in np.flatnonzero(jump) + 1 if number not in within]:
         times = ", ".join(f"{start + number / fps:.1f} s" for number in cuts[:TOLD])
         more = " and later" if len(cuts) > TOLD else ""
         said.append(f"cuts to another picture at {times}{more}: the motion jumps there.")
@@ -256,6 +289,8 @@ def oddities(thumbnails: np.ndarray, fps: float, probes: Sequence[Probe], start:
             for i, probe in zip(at, probes, strict=True)
         ]
         for index, gone in enumerate(lost):
+            if at[index] in within:
+                continue
             if gone and not (index and lost[index - 1]) and lost[index : index + 2] == [True, True]:
                 seconds = start + probes[index].seconds
                 said.append(f"shows no face at {seconds:.1f} s: the motion from about there on means little.")

@@ -146,12 +146,12 @@ def _driving(job: Job, scene: Scene, numbers: Sequence[int]) -> Iterator[np.ndar
     if motion.is_track(Path(job.video)):
         yield from (None for _ in numbers)
         return
-    region = Region(*map(int, scene.track.provenance["region"].split(",")))
+    squares = [Region(*map(int, one.split(","))) for one in scene.track.provenance["region"].split(";")]
     reader = media.VideoReader(Path(job.video), job.start, job.end)
     with contextlib.closing(iter(reader)) as frames:
         for number, frame in enumerate(frames):
             if number in numbers:
-                crop = regions.crop(frame, region)
+                crop = regions.crop(frame, squares[min(number, len(squares) - 1)])
                 yield resized(crop, len(scene.sitters[0].source), antialias=job.driving_region != "full")
             if number == numbers[-1]:
                 return

@@ -50,6 +50,8 @@ LEAST = 4  # of the others
 FLAT = 0.15
 # How far landmarks may be from where a head has them, in units of its size: beyond, it is no head.
 STRANGE = 0.25
+# Nearer than this it surely is one. On faces of clips they are 0.04 to 0.1 away; behind a hand, 0.15 to 0.5.
+SURELY = 0.12
 # The lips of two people who keep their mouths shut are up to this much further apart in one than in the other.
 APART = 0.06
 NEAREST = 1 / 12  # of a clip's frames, that tell how a mouth is held when it comes nearest to the sitter's
@@ -126,8 +128,22 @@ class Head:
     def poses(self, value: np.ndarray, certain: int = 0) -> Poses | None:
         """The head's poses in (N,K,2) keypoints, x and y in [-1, 1], y down; None where they are no head's.
 
-        They have to be in the frame `certain`, and in half of all: now and then a face is lost. A pose is the
-        scaled rotation that is nearest to the affine map of least squares from the shape to the picture.
+        They have to be in the frame `certain`, and in half of all: now and then a face is lost.
+        """
+        poses = self._nearest(value)
+        strange = ~(self.strangeness(poses) <= STRANGE)
+        lost = np.isnan(poses.scale).any() or strange[certain] or strange.mean() > 0.5
+        return None if lost else poses
+
+    def surely(self, value: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether the (N,K,2) keypoints surely lie as a head's, in each of the frames."""
+        return self.strangeness(self._nearest(value)) <= SURELY
+
+    def _nearest(self, value: np.ndarray) -> Poses:
+        """What is nearest to poses of the head; NaN where that is none at all.
+
+        A pose is the scaled rotation that is nearest to the affine map of least squares from the shape to the
+        picture.
         """
         seen = value[:, self.rows] * UP
         middle = np.einsum("k,nki->ni", self.weight, seen)
@@ -139,12 +155,9 @@ class Head:
         stands = np.einsum("nij,kj->nki", flat, about)
         scale = np.einsum("k,nki,nki->n", self.weight, stands, seen)
         scale /= np.einsum("k,nki,nki->n", self.weight, stands, stands)
-        if not (scale > 1e-3).all():
-            return None
+        scale = np.where(scale > 1e-3, scale, np.nan)
         place = middle - scale[:, None] * (flat @ self._middle)
-        poses = Poses(rotation, scale, place, (seen / scale[:, None, None] - stands) @ flat)
-        strange = self.strangeness(poses) > STRANGE
-        return None if strange[certain] or strange.mean() > 0.5 else poses
+        return Poses(rotation, scale, place, (seen / scale[:, None, None] - stands) @ flat)
 
     def strangeness(self, poses: Poses) -> np.ndarray:
         """(N,): how far landmarks are from where a head in these poses has them, in units of its size."""

@@ -126,6 +126,26 @@ class MotionTrack:
             )
         return replace(self, value=self.value[first:last], jacobian=self.jacobian[first:last])
 
+    def bridged(self, gaps: Sequence[range]) -> MotionTrack:
+        """The same motion, led smoothly across some gaps: from the frame before each to the one after it.
+
+        Where there is none, at the motion's beginning and end, it holds still.
+
+        Args:
+            gaps: the frames that mean nothing, in order; not all there are, and none next to each other.
+        """
+        value, jacobian = self.value.copy(), self.jacobian.copy()
+        for gap in gaps:
+            here = slice(gap.start, gap.stop)
+            before = gap.start - 1 if gap.start else gap.stop
+            after = gap.stop if gap.stop < len(self) else before
+            weight = _eased(np.arange(1, len(gap) + 1) / (len(gap) + 1))
+            for part in (value, jacobian):
+                way = part[after] - part[before]
+                part[here] = part[before] + weight.reshape(-1, *[1] * way.ndim) * way
+            jacobian[here] = _sound(jacobian[here], jacobian[[before]], jacobian[[after]])
+        return replace(self, value=value, jacobian=jacobian)
+
     def smoothed(self, strength: float) -> MotionTrack:
         """The same motion without a detector's jitter: what is nearly still becomes still, what moves stays.
 
@@ -176,8 +196,7 @@ class MotionTrack:
         """Its last frames moved so that the step from the last to the first is one like those between frames."""
         parts = (self.value, self.jacobian)
         stretch = self._stretch()
-        progress = np.arange(1, stretch + 1) / stretch
-        weight = progress * progress * (3 - 2 * progress)
+        weight = _eased(np.arange(1, stretch + 1) / stretch)
         # The last frame is to lie one step before the first; a smaller step where it would stand out.
         for step in (1.0, 0.5, 0.25, 0.0):
             ends = []
@@ -290,6 +309,11 @@ def _sound(jacobian: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarr
     least = np.minimum(np.abs(first), np.abs(second)) / 2
     cancelled = (found * first <= 0) | (np.abs(found) < least)
     return np.where(cancelled[..., None, None], one, jacobian)
+
+
+def _eased(progress: np.ndarray) -> np.ndarray:
+    """Numbers from 0 to 1 that begin and end slowly."""
+    return progress * progress * (3 - 2 * progress)
 
 
 def _step(one: np.ndarray, other: np.ndarray) -> np.ndarray:

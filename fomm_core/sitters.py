@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import limits, media, regions, transfer
-from .animator import Animator, resized
+from . import fitting, limits, media, regions, transfer
+from .animator import Animator
 from .control import Control
 from .errors import UserError
 from .faces import Search
@@ -19,13 +19,6 @@ from .regions import Region
 
 # That the motion is limited is said where it is in more than this share of the frames; now and then is no news.
 OFTEN = 0.5
-# A head fills this much of the square that moves (its scale, as `heads.Poses` has it, the square being [-1, 1]),
-# and the joint that it turns about lies so far below the middle: hair and hat have room to move.
-FILLS, BELOW = 0.31, 0.22
-# Where landmarks lie further from where a head has them than so many times its size, it may be none.
-SURELY = 0.12
-# Looks at a head, each at the square that the one before has fitted.
-LOOKS = 2
 
 
 class Sitter(NamedTuple):
@@ -71,38 +64,9 @@ def moving(painting: np.ndarray, squares: list[Region], animator: Animator) -> l
     """
     if len(squares) < 2:
         for square in (*squares, regions.centred_square(*painting.shape[1::-1])):
-            if fitted := _around_head(painting, square, animator):
-                return [fitted]
+            if head := fitting.head_in(painting, square, animator):
+                return [head.square.within(*painting.shape[1::-1])]
     return squares
-
-
-def _around_head(painting: np.ndarray, square: Region, animator: Animator) -> Region | None:
-    """The square around the head that the model's keypoints show in a square; None where they show none surely.
-
-    The boxes that faces are found by differ by up to a half. Too small a square cuts off the hair, which then stays
-    behind where the head moves, and the chin.
-    """
-    head = animator.head
-    if head is None:
-        return None
-    for _ in range(LOOKS):
-        picture = _seen(painting, square, animator)[None]
-        value, _ = animator.detect(picture, animator.look(picture))
-        poses = head.poses(value)
-        if poses is None or head.strangeness(poses)[0] > SURELY:
-            return None
-        # Half way between the joint, which hair and shoulders are around, and the face, which turns away from it.
-        x = (poses.place[0, 0] + value[0, head.rows, 0].mean()) / 2
-        side = float(poses.scale[0]) / FILLS
-        y = -poses.place[0, 1] - BELOW * side
-        x, y = (corner + (1 + place) / 2 * square.w for corner, place in zip(square, (x, y)))
-        square = regions.square_of(x, y, side * square.w, *painting.shape[1::-1])
-    return square
-
-
-def _seen(painting: np.ndarray, region: Region, animator: Animator, antialias: bool = True) -> np.ndarray:
-    """The region as the model sees it."""
-    return resized(regions.crop(painting, region), animator.frame_size, antialias=antialias)
 
 
 def prepare(
@@ -127,7 +91,7 @@ def prepare(
     for region in _found(seen, job, animator, control, squares):
         control.check()
         own = animator.beside() if sitters else animator
-        source = _seen(seen, region, own, antialias=job.region != "full")
+        source = fitting.seen(seen, region, own, antialias=job.region != "full")
         origin = own.set_source(source)
         moved, limited = _transferred(job, track, origin, None if plain else own.head), 0
         if job.motion == "relative" and not plain:

@@ -66,14 +66,21 @@ class VideoReader:
         other._start += seconds
         return other
 
+    def slower(self, fps: float) -> VideoReader:
+        """The same video at no more than so many frames per second. Its estimate is still that at its own rate."""
+        other = copy.copy(self)
+        other.fps = min(self.fps, fps)
+        return other
+
     def sparse(self, count: int) -> Iterator[np.ndarray]:
         """About `count` frames spread evenly over the video, or its first seconds where its length is unknown.
 
         None where the file is so much shorter than it says that none of them would be in it.
         """
-        other = copy.copy(self)
-        other.fps = min(self.fps, count / self.length)
-        with contextlib.suppress(UserError), contextlib.closing(iter(other)) as frames:
+        with (
+            contextlib.suppress(UserError),
+            contextlib.closing(iter(self.slower(count / self.length))) as frames,
+        ):
             yield from islice(frames, count)
 
     def __iter__(self) -> Iterator[np.ndarray]:

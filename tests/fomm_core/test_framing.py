@@ -130,6 +130,11 @@ def test_keypoints_that_nobody_has_named_are_looked_for_in_the_whole(model, pict
     assert np.array_equal(jacobian, wanted[1][0])
 
 
+def test_images_in_which_the_head_is_lost_do_not_tell_where_to_look(named):
+    value = np.stack([head_at(-0.3, 0.1), head_at(0.9, 0.1)[::-1], head_at(-0.2, 0.1)])
+    assert named.around(value) == named.around(value[[0, 2]])
+
+
 def test_a_source_is_looked_at_where_its_head_is(named, picture, monkeypatch):
     monkeypatch.setattr(named, "look", lambda images: SQUARE)
     value, jacobian = named.set_source(picture(64, 64))
@@ -142,9 +147,11 @@ def test_a_source_is_looked_at_where_its_head_is(named, picture, monkeypatch):
 
 
 def looked(animator: Animator, monkeypatch) -> list[np.ndarray]:
-    """The images of each `look` from here on, which always finds `SQUARE`."""
+    """The images of each look at the whole from here on, of which the square always is `SQUARE`."""
     seen: list[np.ndarray] = []
-    monkeypatch.setattr(animator, "look", lambda images: seen.append(images) or SQUARE)
+    plain = animator.detect
+    monkeypatch.setattr(animator, "detect", lambda images: seen.append(images) or plain(images))
+    monkeypatch.setattr(animator, "around", lambda value: SQUARE)
     return seen
 
 
@@ -153,6 +160,7 @@ def test_a_clip_is_looked_at_in_one_square(named, clip, events, monkeypatch):
     video = clip(60, 64, 64)
     track = driving.detect(video, named, events.control(), "0,0,64,64")
     frames = np.stack(list(VideoReader(video)))
+    monkeypatch.undo()
     value, jacobian = named.detect(frames, SQUARE)
     assert np.abs(track.value - value).max() < 1e-5
     assert np.abs(track.jacobian - jacobian).max() < 1e-5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fomm_core import inference, job, job_folder, media, models, motion, protocol, regions, sitters
+from fomm_core import fitting, inference, job, job_folder, media, models, motion, protocol, regions, sitters
 from fomm_core.animator import Animator
 from fomm_core.regions import Region
 from tests.fomm_core.job_output import pixels, same
@@ -65,7 +65,7 @@ def test_the_fitted_square_shows_hair_and_neck(starter, portrait):
     (square,) = sitters.moving(portrait, [regions.around_sitter(portrait)], starter)
     picture = np.asarray(Image.fromarray(regions.crop(portrait, square)).resize((256, 256)))
     value, _ = starter.detect(picture[None], starter.look(picture[None]))
-    assert starter.head.poses(value).scale[0] == pytest.approx(sitters.FILLS, rel=0.05)
+    assert starter.head.poses(value).scale[0] == pytest.approx(fitting.FILLS, rel=0.05)
     assert value[0, :, 1].max() < 0.75
     assert np.abs(value[0]).max() < 0.75
 

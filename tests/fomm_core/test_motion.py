@@ -148,6 +148,37 @@ def test_a_whole_cut_is_the_track():
     assert len(lively(7).cut()) == 7
 
 
+# Gaps.
+
+
+@given(tracks().filter(lambda track: len(track) > 1), st.data())
+def test_across_gaps_the_motion_goes_from_what_is_before_to_what_is_after(track, data):
+    start = data.draw(st.integers(0, len(track) - 1))
+    stop = data.draw(st.integers(start + 1, len(track)).filter(lambda stop: stop - start < len(track)))
+    bridged = track.bridged([range(start, stop)])
+    outside = [number for number in range(len(track)) if not start <= number < stop]
+    for part, led in ((track.value, bridged.value), (track.jacobian, bridged.jacobian)):
+        assert led.dtype == part.dtype
+        assert (led[outside] == part[outside]).all()
+        ends = part[[start - 1 if start else stop, stop if stop < len(track) else start - 1]]
+        assert (led[start:stop] >= ends.min(0) - 1e-6).all()
+        assert (led[start:stop] <= ends.max(0) + 1e-6).all()
+    ends = np.linalg.det(track.jacobian[outside].astype(np.float64))
+    assert (
+        np.abs(np.linalg.det(bridged.jacobian.astype(np.float64))).min(0) >= np.abs(ends).min(0) / 2.01
+    ).all()
+
+
+def test_a_gap_begins_and_ends_slowly_and_the_ends_hold():
+    track = lively(20)
+    bridged = track.bridged([range(3), range(6, 14), range(17, 20)])
+    assert (bridged.value[:3] == track.value[3]).all()
+    assert (bridged.value[17:] == track.value[16]).all()
+    way = np.linalg.norm(np.diff(bridged.value[5:15], axis=0), axis=-1)
+    assert (way[[0, -1]] < 0.4 * way.max(0)).all()
+    assert way.sum(0) == pytest.approx(np.linalg.norm(track.value[14] - track.value[5], axis=-1), rel=1e-4)
+
+
 # Smoothing.
 
 
