@@ -47,6 +47,9 @@ TRACE, WIDER = 0.1, 3
 # An outline is no softer than so many pixels from what is sitter for certain. A place further away that cannot be
 # told is shown as it is painted; where no wall is so near, it is the sitter's.
 CERTAIN, OUTLINE = 0.9, 14
+# How a sitter goes on beyond the picture's edge is made up for so many pixels, by how wide it is at the edge and so
+# many pixels within.
+BEYOND, WITHIN = 40, 6
 SOFT = 1.0  # pixels, that the places that it is taken from are smoothed by
 # Along its row or column a place may be so many times as far from the outline as straight across it. A wall of
 # fewer pixels than this is none.
@@ -66,6 +69,7 @@ class Backdrop:
         from_wall = torch.from_numpy(distance_transform_edt(told > TRACE).astype(np.float32))
         self._shown, self._head = torch.maximum(shown, smoothstep(2 * from_wall / OUTLINE - 1)), head
         outlined = (told > TRACE) & (distance_transform_edt(told <= CERTAIN) <= OUTLINE)
+        self._beyond = torch.from_numpy(_domed(self._shown[0, 0].numpy()))[None, None]
         self._sitter = binary_dilation(outlined, iterations=WIDER)
         # Two pixels wider, for what lies between the prediction's pixels.
         self._made_up = torch.from_numpy(binary_dilation(self._sitter, iterations=2).astype(np.float32))
@@ -126,9 +130,9 @@ class Backdrop:
         side = displacement.shape[1]
         line = torch.arange(side, dtype=torch.float32)
         places = torch.stack([line + displacement[0] * side, line[:, None] + displacement[1] * side], dim=-1)
-        shown = F.grid_sample(
-            self._shown, places[None] / (side - 1) * 2 - 1, padding_mode="border", align_corners=True
-        )  # fmt: skip
+        # In `_beyond`, which has so many pixels more around it.
+        grid = (places[None] + BEYOND) / (side + 2 * BEYOND - 1) * 2 - 1
+        shown = F.grid_sample(self._beyond, grid, padding_mode="border", align_corners=True)
         stays = self._made_up * (1 - smoothstep(torch.hypot(*displacement) * side / MOVES))
         return (1 - shown[0]) * (1 - stays)
 
@@ -177,3 +181,33 @@ def _mirrored(sitter: np.ndarray) -> np.ndarray:
     within = (depth - 1) % (2 * wide.clip(1))
     mirrored = depth + np.minimum(within, 2 * wide.clip(1) - 1 - within)
     return np.stack([np.where(wide < NARROW, np.inf, depth), mirrored])
+
+
+def _domed(shown: np.ndarray) -> np.ndarray:
+    """An (S,S) matte with `BEYOND` pixels more on each side, where a head that the edge cuts off goes on as a dome.
+
+    It is the circle through the outline at the edge and `WITHIN` it: a head that only touches the edge ends soon.
+    What goes around a corner goes on as it is.
+    """
+    wide, side = np.pad(shown, BEYOND, mode="edge"), len(shown)
+    along, away = np.arange(side), np.arange(BEYOND, 0, -1)[:, None]
+    for turns in range(4):
+        turned = np.rot90(wide, turns)  # a view
+        edge, within = (turned[row, BEYOND:-BEYOND] > 0.5 for row in (BEYOND, BEYOND + WITHIN))
+        for first, last in _runs(edge):
+            wider = [run for run in _runs(within) if run[0] <= (first + last) / 2 <= run[1]]
+            if first == 0 or last == side - 1 or not wider:
+                continue
+            half, wide_half = ((run[1] - run[0] + 1) / 2 for run in ((first, last), wider[0]))
+            below = max((wide_half**2 - half**2 + WITHIN**2) / (2 * WITHIN), 0.0)
+            radius = np.hypot(half, below)
+            inside = radius - np.hypot(along - (first + last) / 2, away + below)
+            columns = slice(max(first - WITHIN, 0), last + 1 + WITHIN)
+            turned[:BEYOND, BEYOND:-BEYOND][:, columns] *= np.clip(inside + 0.5, 0, 1)[:, columns]
+    return wide
+
+
+def _runs(line: np.ndarray) -> list[tuple[int, int]]:
+    """First and last places of each stretch of a line of bools that is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(int)))
+    return [(int(start), int(stop) - 1) for start, stop in edges.reshape(-1, 2)]

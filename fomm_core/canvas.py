@@ -33,7 +33,7 @@ class Canvas:
 
     The painting's own pixels are carried along by the dense motion, so that its detail survives; where
     the motion uncovers what the painting does not show (the occlusion map), the prediction is taken. Around the
-    sitter, and towards the region's border, the motion fades to stillness.
+    sitter, and towards the region's border within the painting, the motion fades to stillness.
 
     Args:
         painting: (H,W,3) RGB or (H,W,4) RGBA, uint8 or uint16, alpha not multiplied in.
@@ -57,8 +57,9 @@ class Canvas:
         self.painting = painting
         self.region = region
         self._unit = np.iinfo(painting.dtype).max / 255
-        self._sitter = Sitter(self._seen(), origin, still, head, still_wall)
         height, width = painting.shape[:2]
+        ends = region.x <= 0, region.y <= 0, region.x + region.w >= width, region.y + region.h >= height
+        self._sitter = Sitter(self._seen(), origin, still, head, still_wall, ends)
         # The part of the region that lies on the painting, in the region's pixels.
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)
         self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)

@@ -6,6 +6,7 @@ applies it to the painting's pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -25,7 +26,8 @@ from .network.layers import coordinate_grid
 from .pins import Pins
 from .smoothing import smoothstep, spread
 
-# The motion fades to stillness over this share of the region's side, so that no seam shows.
+# The motion fades to stillness over this share of the region's side, so that no seam shows. Where the painting
+# itself ends there is none: a head near the frame would be drawn out towards it.
 FADE = 0.12
 # The sitter is what lies within this distance of the keypoints' hull, in the region's half sides: face keypoints
 # leave out hair, hats and shoulders. Over as much again the motion fades.
@@ -72,20 +74,27 @@ class Sitter:
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`).
         head, still_wall: as `Canvas` takes them.
+        open_sides: whether the region ends with the painting, or beyond it, at its left, top, right and bottom.
 
     Attributes:
         backdrop: that wall; None where there is no telling it from the sitter.
     """
 
     def __init__(
-        self, seen: np.ndarray, origin: np.ndarray, still: Prediction, head: Head | None, still_wall: bool
+        self,
+        seen: np.ndarray,
+        origin: np.ndarray,
+        still: Prediction,
+        head: Head | None,
+        still_wall: bool,
+        open_sides: Sequence[bool],
     ):
         self.origin = origin
         side = (MATCH_SIDE, MATCH_SIDE)
         self._painting = F.interpolate(_tensor(seen), side, mode="area")
         self._still = F.interpolate(_tensor(still.image), side, mode="area")
         self._trust = _map(still.occlusion)
-        self._fade = _fade(len(still.image))
+        self._fade = _fade(len(still.image), open_sides)
         whole = resized(_tensor(seen), still.image.shape[:2])
         mouth = Mouth.of(head, origin, self._painting)
         self._features = [*Lids.of(head, origin, whole), *([mouth] if mouth else [])]
@@ -160,11 +169,11 @@ def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     return smoothstep(1 - (away - REACH) / SOFTNESS)[..., None]
 
 
-def _fade(side: int) -> Tensor:
-    """(side,side), 0 along the border, 1 further in than `FADE`, smooth between."""
-    distance = np.arange(side, dtype=np.float32) / side
-    ramp = smoothstep(np.minimum(distance, distance[::-1]) / FADE)
-    return torch.from_numpy(np.outer(ramp, ramp))
+def _fade(side: int, open_sides: Sequence[bool]) -> Tensor:
+    """(side,side), 0 along the border, 1 further in than `FADE`, smooth between; 1 up to a side that is open."""
+    ramp = smoothstep(np.arange(side, dtype=np.float32) / side / FADE)
+    left, top, right, bottom = (np.ones_like(ramp) if is_open else ramp for is_open in open_sides)
+    return torch.from_numpy(np.outer(np.minimum(top, bottom[::-1]), np.minimum(left, right[::-1])))
 
 
 def _shares(deformation: Tensor) -> Tensor:

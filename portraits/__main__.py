@@ -1,4 +1,4 @@
-"""Command line: python -m portraits render | painting | group | driving."""
+"""Command line: python -m portraits render | painting | group | driving | sitters."""
 
 from __future__ import annotations
 
@@ -156,7 +156,11 @@ def main(argv: list[str] | None = None) -> int:
     three = commands.add_parser("driving", help="the demo's driving clip")
     three.add_argument("--output", type=Path, default=EXAMPLES / "driving.mp4")
     three.set_defaults(run=lambda a: _scenes().driving(a.heads, a.output, a.seed))
-    for command in (one, part, two, group, three):
+    many = commands.add_parser("sitters", help="portraits of sitters drawn at random, to look at what moves")
+    many.add_argument("--output", type=Path, required=True, help="a folder")
+    many.add_argument("--count", type=int, default=16)
+    many.set_defaults(run=lambda a: _scenes().sitters(a.heads, a.output, a.seed, a.count))
+    for command in (one, part, two, group, three, many):
         command.add_argument("--heads", type=Path, default=HEADS, help="MakeHuman's base mesh and targets")
         command.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""The project's own paintings and driving clip: sitters that are not drawn at random."""
+"""Paintings and a driving clip: the project's own, of sitters who are not drawn at random, and of any who are."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from scipy.interpolate import PchipInterpolator
 from .clip import draw
 from .figure import Figure, Pose
 from .head import LANDMARK_NAMES, Head
-from .looks import linear
+from .looks import linear, random_looks
 from .motion import BROWS, MOUTHS, blend, lids
-from .paint import Finish, noise_field
+from .paint import Finish, background, noise_field, random_finish
 from .raster import Camera, Rasterizer
 from .shells import Shell, Style, falling_band, ruff, wrap
 from .strokes import Layer, Painter
 
 PAINTING_SIZE = (900, 1200)
 GROUP_SIZE = (1600, 1000)
+SITTER_SIZE = (640, 800)
 CLIP_SIZE, CLIP_FPS, CLIP_SECONDS = 320, 25, 4
 
 
@@ -157,6 +158,43 @@ def painting(heads: Path, output: Path, seed: int) -> None:
     )
     picture = np.clip(colour[..., :3] + (1 - colour[..., 3:]) * behind, 0, 1).astype("f4")
     _in_oil(raster, picture, rng, output, quality=93)
+
+
+def sitters(heads: Path, output: Path, seed: int, count: int) -> None:
+    """Portraits of sitters drawn at random, painted in many ways: `output`/sitter_01.jpg and on.
+
+    What a model makes of portraits is seen in many, not in three.
+    """
+    head = Head(heads)
+    raster = Rasterizer(head, SITTER_SIZE, 1.5, shadow_size=1024)
+    output.mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        _random_sitter(
+            head, raster, np.random.default_rng((seed, number)), output / f"sitter_{number:02}.jpg"
+        )
+
+
+def _random_sitter(head: Head, raster: Rasterizer, rng: np.random.Generator, output: Path) -> None:
+    """One of them, at rest, as sitters are: turned aside by some degrees or many, the mouth hardly open."""
+    width, height = SITTER_SIZE
+    looks = random_looks(rng, head, painterly=True)
+    figure = Figure(head, looks.shape, looks.ancestry, looks.shells)
+    raster.load(figure, looks.uniforms | {"stroke": 0.5 * looks.uniforms["stroke"]})
+    yaw, pitch, roll = rng.normal(0, np.radians([18, 5, 4]))
+    open_eyes = float(rng.uniform(-0.2, 0.15))
+    face = blend((MOUTHS["smile"], rng.uniform(0, 0.3)), (lids(open_eyes, open_eyes), 1.0))
+    raster.pose(*figure.posed(Pose(float(np.clip(yaw, -0.6, 0.6)), pitch, roll, expression=face)))
+    chin, forehead = (figure.rest[head.landmarks[LANDMARK_NAMES.index(n)]] for n in ("chin", "forehead"))
+    tall = (forehead[1] - chin[1]) / rng.uniform(0.26, 0.42)
+    camera = Camera((rng.normal(0, 0.03) * tall, chin[1] - 0.02 * tall, 0.6), tall, 16.0, width / height)
+    colour = raster.colour(camera)
+    behind = background(rng, height, width, painterly=True)
+    picture = np.clip(colour[..., :3] + (1 - colour[..., 3:]) * behind, 0, 1).astype("f4")
+    if rng.random() < 0.5:
+        _in_oil(raster, picture, rng, output, quality=93)
+    else:
+        finished = random_finish(rng, height, width, painterly=True).apply(picture, rng)
+        Image.fromarray((finished * 255 + 0.5).astype("u1")).save(output, quality=93)
 
 
 def group(heads: Path, output: Path, seed: int) -> None:

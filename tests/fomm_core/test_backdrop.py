@@ -321,6 +321,27 @@ def test_beyond_the_face_motion_bends_but_does_not_tear():
     assert carried[20:30, 28:36].min() > 0.95  # the face's own motion is the model's
 
 
+@pytest.mark.parametrize(("below", "goes_on"), [(30, True), (60, False)])
+def test_a_head_that_the_picture_cuts_off_goes_on_as_a_dome(below, goes_on):
+    """One that only touches the edge is at an end there: brought down, it grows no column."""
+    shown = torch.from_numpy(disc(HEAD_RADIUS + HAIR, y=below).astype(np.float32))[None, None]
+    down = torch.zeros(2, SIDE, SIDE)
+    down[1] = -12 / SIDE
+    wall = Backdrop(shown, HEAD).bared(down)[0].numpy()
+    middle = int(MIDDLE)
+    assert wall[0, middle] == pytest.approx(1 - goes_on, abs=0.1)
+    # As much as of a disc that is not cut off, nearly.
+    whole = disc(HEAD_RADIUS + HAIR, y=below + 12)
+    assert ((wall > 0.5) == whole).sum() < 0.01 * whole.sum()
+
+
+def test_what_goes_around_a_corner_of_the_picture_goes_on():
+    shown = torch.zeros(1, 1, SIDE, SIDE)
+    shown[..., :90, :90] = 1
+    moved = torch.full((2, SIDE, SIDE), -12 / SIDE)
+    assert Backdrop(shown, HEAD).bared(moved)[0, :80, :80].max() < 0.1
+
+
 def test_the_network_tells_a_painted_sitter_from_the_wall():
     picture = media.as_seen(media.read_painting(EXAMPLES / "painting.jpg"))
     region = regions.around_sitter(picture)

@@ -166,6 +166,26 @@ def test_the_light_is_the_predictions(dtype):
     assert 20 < (glaring.max() / unit - 120) <= LIGHT_LIMIT + 1, "a weak model's errors are bounded"
 
 
+SIDES = {"left": (0, 30), "top": (40, 0), "right": (100, 30), "bottom": (40, 50)}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_motion_goes_on_to_where_the_painting_ends(painting, side):
+    """A head at the picture's edge moves whole; a region's border within the painting stands still."""
+    region = Region(*SIDES[side], 100, 100)
+    aside = moved_by(-6 if side == "left" else 6, 100)
+    change = difference(painted(painting, region, aside), painting).max(-1)
+    x, y = region[:2]
+    lines = {
+        "left": change[y + 30 : y + 70, x],
+        "top": change[y, x + 30 : x + 70],
+        "right": change[y + 30 : y + 70, x + 99],
+        "bottom": change[y + 99, x + 30 : x + 70],
+    }
+    assert {name for name, line in lines.items() if (line > 0).mean() > 0.9} == {side}
+    assert all(line.max() == 0 for name, line in lines.items() if name != side)
+
+
 def test_there_is_no_seam(picture):
     """At the region's border even the wildest motion has faded out."""
     painting = picture(200, 150)

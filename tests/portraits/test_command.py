@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from portraits.__main__ import HEADS, main
 from portraits.head import LANDMARKS
 from portraits.motion import LIMITS, random_poses
 from portraits.paint import kuwahara
-from portraits.scenes import CLIP_SECONDS, hello
+from portraits.scenes import CLIP_SECONDS, SITTER_SIZE, hello
 
 
 def test_missing_heads_are_told_in_one_sentence(tmp_path, capsys):
@@ -44,6 +45,22 @@ def test_rendering_resumes(head, raster, tmp_path):
     assert json.loads((tmp_path / "dataset.json").read_text())["landmarks"] == list(LANDMARKS)
     with np.load(first) as clip:
         assert clip["images"].std() > 10
+
+
+def test_sitters_are_drawn_at_random_and_the_same_again(head, raster, tmp_path):
+    arguments = ["sitters", "--heads", str(HEADS), "--count", "2"]
+    for folder, seed in (("one", 3), ("again", 3), ("other", 4)):
+        assert main([*arguments, "--output", str(tmp_path / folder), "--seed", str(seed)]) == 0
+    names = ["sitter_01.jpg", "sitter_02.jpg"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
+    one, again, other = (
+        [(tmp_path / folder / name).read_bytes() for name in names] for folder in ("one", "again", "other")
+    )
+    assert one == again
+    assert len({*one, *other}) == 4
+    with Image.open(tmp_path / "one" / names[0]) as picture:
+        assert picture.size == SITTER_SIZE
+        assert np.asarray(picture).std() > 10
 
 
 def drawing(tmp_path, monkeypatch, script: str) -> list[str]:
