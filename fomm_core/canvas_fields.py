@@ -39,9 +39,14 @@ TRUST = 0.1
 # Doubt up to the first number hides nothing, or the prediction's softness would lie over all that moves; from the
 # second on, the prediction is all there is.
 DOUBT = (0.35, 0.9)
+# Where the wall behind the sitter is known, the painting's own pixels are shown, hidden or not, until a place takes
+# up less than the first share of one of them; from the second on, the prediction is all there is.
+DRAWN_OUT = (0.5, 0.25)
 # The light that the prediction adds is smoothed over this many pixels of MATCH_SIDE to either side, and bounded
 # softly to this much of 255: a weak generator's errors are larger than what light does to a face.
 LIGHT_REACH, LIGHT_LIMIT = 2, 40.0
+# It falls on the face, and ends within this many half sides of the region beside it.
+BESIDE = 0.15
 
 
 class Fields(NamedTuple):
@@ -89,7 +94,7 @@ class Sitter:
         still_wall: bool,
         open_sides: Sequence[bool],
     ):
-        self.origin = origin
+        self.origin, self._head = origin, head
         side = (MATCH_SIDE, MATCH_SIDE)
         self._painting = F.interpolate(_tensor(seen), side, mode="area")
         self._still = F.interpolate(_tensor(still.image), side, mode="area")
@@ -114,11 +119,17 @@ class Sitter:
         support = support.clamp(0, 1) * self._fade
 
         hidden = self._hidden(_map(prediction.occlusion), _motion(shares))
+        trusted = 1 - hidden
+        if self.backdrop:
+            hidden = hidden * _drawn_out(shares)
         image = _tensor(prediction.image)
         motion = _motion(resized(shares[None], self._painting.shape[2:])[0])
         small = F.interpolate(image, self._painting.shape[2:], mode="area")
         painted = image + resized(self._colour_shift(small, motion, 1 - hidden), size)
-        light = resized(self._light(small, motion), size)
+        light = self._light(small, motion) * resized(trusted, small.shape[2:])
+        if self._head:
+            light *= self._within(keypoints, small.shape[2:])
+        light = resized(light, size)
         hidden = resized(hidden, size) * support
         for feature in self._features:
             if (patch := feature.patch(displacement, keypoints)) is None:
@@ -150,6 +161,11 @@ class Sitter:
         change *= (motion.abs() <= 1).all(-1)
         change = spread(change, LIGHT_REACH)
         return LIGHT_LIMIT * torch.tanh(change / LIGHT_LIMIT)
+
+    def _within(self, keypoints: np.ndarray, size: Sequence[int]) -> Tensor:
+        """1x1xhxw, 1 on the face and 0 away from it: beside it the prediction is off by more than light does."""
+        away = torch.from_numpy(hulls.distance(keypoints[self._head.rows]))[None, None]
+        return 1 - smoothstep(resized(away, size) / BESIDE)
 
     def _colour_shift(self, small: Tensor, motion: Tensor, seen: Tensor) -> Tensor:
         """1x3xhxw, what has to be added to the prediction for the painting's colours.
@@ -185,6 +201,16 @@ def _shares(deformation: Tensor) -> Tensor:
     height, width = deformation.shape[:2]
     shares = (deformation - coordinate_grid(height, width, deformation)).permute(2, 0, 1)
     return shares * torch.tensor([(n - 1) / (2 * n) for n in (width, height)])[:, None, None]
+
+
+def _drawn_out(shares: Tensor) -> Tensor:
+    """(h,w) in [0, 1]: where (2,h,w) shares draw out what is painted so far that it shows nothing any more."""
+    height, width = shares.shape[1:]
+    (ax, ay), (bx, by) = (torch.gradient(part * n) for part, n in zip(shares, (width, height), strict=True))
+    # How much of the painting a place takes up: torch's gradients are down, then across.
+    taken = (1 + ay) * (1 + bx) - ax * by
+    few, none = DRAWN_OUT
+    return smoothstep((few - taken) / (few - none))
 
 
 def _motion(shares: Tensor) -> Tensor:

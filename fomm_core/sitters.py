@@ -51,22 +51,27 @@ def _found(
     """
     if region := regions.given(painting, job.region, "the painting"):
         return [region]
-    if found := moving(painting, squares.found(), animator):
+    if found := moving(painting, squares.found(), animator, job.all_faces):
         return found if job.all_faces else found[:1]
     return [regions.middle(painting, "the painting", control.warn)]
 
 
-def moving(painting: np.ndarray, squares: list[Region], animator: Animator) -> list[Region]:
+def moving(
+    painting: np.ndarray, squares: list[Region], animator: Animator, everyone: bool = False
+) -> list[Region]:
     """The squares that move in an (H,W,3) uint8 painting, of those around its faces (`regions.around_sitters`).
 
-    A single one is fitted to the head in it, if the model knows heads; so is the picture's middle, where a head is
-    seen that has not been found. Beside another face a square has no more room. Empty where there is neither.
+    Where the model knows heads, those that surely show one come first: a pattern in the clothes may look like a
+    face. If there is but one such, or none but a head in the picture's middle, it is fitted to that, and comes
+    alone, unless `everyone` is to move. Beside another sitter a square has no more room. Empty without either.
     """
-    if len(squares) < 2:
-        for square in (*squares, regions.centred_square(*painting.shape[1::-1])):
-            if head := fitting.head_in(painting, square, animator):
-                return [head.square.within(*painting.shape[1::-1])]
-    return squares
+    middle = regions.centred_square(*painting.shape[1::-1])
+    heads = {square: fitting.head_in(painting, square, animator) for square in (*squares, middle)}
+    surely = [square for square in squares if heads[square]]
+    seen = surely or [middle] * bool(heads[middle])
+    if len(seen) == 1 and not (everyone and len(squares) > 1):
+        return [heads[seen[0]].square.within(*painting.shape[1::-1])]
+    return [*surely, *(square for square in squares if not heads[square])]
 
 
 def prepare(

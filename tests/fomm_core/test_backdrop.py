@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
-from fomm_core import backdrop, canvas, media, regions
+from fomm_core import backdrop, canvas, canvas_fields, hulls, media, regions
 from fomm_core.animator import Prediction
 from fomm_core.backdrop import Backdrop
 from fomm_core.canvas import Canvas
@@ -132,6 +132,52 @@ def test_what_the_model_guesses_around_the_sitter_is_not_shown():
     without = picture.copy()
     Canvas(picture, WHOLE, FACE, rest(), HEAD, still_wall=False).paint(without, prediction, keypoints)
     assert red(without)[around & ~sitter(SHIFT)].mean() > 0.5
+
+
+@pytest.mark.parametrize(("smaller", "shown"), [(1.0, False), (0.45, True)])
+def test_what_the_model_paints_is_shown_where_the_painting_shows_nothing(smaller, shown):
+    """Before a known wall that is where the painting is drawn out, not all that the model calls hidden."""
+    picture = painting()
+    prediction, keypoints = moved()
+    middle = coordinate(MIDDLE + SHIFT, TOP)
+    drawn_out = middle + smaller * (prediction.deformation - middle)
+    inside = disc(HEAD_RADIUS, MIDDLE + SHIFT, side=64)[..., None]
+    prediction = prediction._replace(
+        occlusion=np.zeros((64, 64), np.float32),
+        deformation=np.where(inside, drawn_out, prediction.deformation).astype(np.float32),
+    )
+    frame = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), HEAD).paint(frame, prediction, keypoints)
+    inside = disc(HEAD_RADIUS / 3, MIDDLE + SHIFT)
+    grain = frame[inside].std(0)[2] / picture[inside].std(0)[2]
+    assert grain < 0.15 if shown else grain > 0.7, "the painting's noise is seen, or the model's even colour"
+
+
+def coordinate(x: float, y: float) -> np.ndarray:
+    return np.array([x, y]) * 2 / (SIDE - 1) - 1
+
+
+def test_light_falls_on_the_face_alone():
+    """Beside it, where a model's outline is another than the painting's, what it changes is no light."""
+    change = brightened(1.0)
+    assert change[int(SIDE / 2), int(MIDDLE)] > 15
+    away = hulls.distance(FACE[HEAD.rows]) > canvas_fields.BESIDE + 0.1
+    far = np.kron(away, np.ones((SIDE // hulls.SIDE,) * 2, bool))
+    assert np.abs(change[far]).max() <= 1
+
+
+def test_no_light_falls_where_the_model_guesses():
+    assert np.abs(brightened(0.0)).max() <= 1
+
+
+def brightened(occlusion: float) -> np.ndarray:
+    """(S,S): what becomes of a grey painting at rest, by a prediction that is brighter."""
+    picture = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    image = np.clip(rest().image + 30.0, 0, 255).astype(np.uint8)
+    brighter = rest()._replace(image=image, occlusion=np.full((64, 64), occlusion, np.float32))
+    frame = picture.copy()
+    Canvas(picture, WHOLE, FACE, rest(), HEAD).paint(frame, brighter, FACE)
+    return frame.max(-1).astype(int) - 100
 
 
 def outlined(lowest: float) -> tuple[torch.Tensor, np.ndarray]:

@@ -78,9 +78,29 @@ def test_a_face_that_is_none_gives_way_to_the_head_in_the_middle(starter, portra
     assert sitters.moving(grey, [], starter) == []
 
 
-def test_beside_another_face_a_square_stays_as_it_is(starter, portrait):
-    squares = [Region(0, 0, 500, 500), Region(500, 0, 300, 300)]
-    assert sitters.moving(portrait, squares, starter) == squares
+@pytest.fixture(scope="module")
+def three_sitters():
+    return media.as_seen(media.read_painting(EXAMPLES / "group.jpg"))
+
+
+def test_beside_another_sitter_a_square_stays_as_it_is(starter, three_sitters):
+    squares = regions.around_sitters(three_sitters)
+    assert len(squares) == 3
+    assert sitters.moving(three_sitters, squares, starter) == squares
+
+
+def test_who_is_surely_a_sitter_comes_first(starter, three_sitters, portrait):
+    """Patterns in clothes and on walls look like faces: alone with those, a sitter is alone."""
+    one, other, *_ = regions.around_sitters(three_sitters)
+    pattern = Region(0, 800, 200, 200)
+    assert sitters.moving(three_sitters, [pattern, one, other], starter) == [one, other, pattern]
+    square, cloth = regions.around_sitter(portrait), Region(100, 900, 200, 200)
+    alone = sitters.moving(portrait, [square], starter)
+    assert sitters.moving(portrait, [cloth, square], starter) == alone
+    assert sitters.moving(portrait, [cloth, Region(0, 0, 100, 100)], starter)[0].w == pytest.approx(
+        alone[0].w, rel=0.01
+    )
+    assert sitters.moving(portrait, [cloth, square], starter, everyone=True) == [square, cloth]
 
 
 def test_a_model_that_knows_no_heads_takes_the_squares_as_they_are(starter, portrait, monkeypatch):

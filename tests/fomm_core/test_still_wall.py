@@ -56,7 +56,7 @@ def test_the_wall_stands_still_unless_it_is_not_asked_to(wall, tmp_path):
     assert wall.sum() > 2000
     still, moving = changed(wall, tmp_path / "still"), changed(wall, tmp_path / "moving", still_wall=False)
     assert still == 0
-    assert moving > 0.003  # little: the network sees where the sitter ends, but in a small picture
+    assert moving > 0.0008  # little: the network sees where the sitter ends, but in a small picture
 
 
 def test_dark_hair_before_a_dark_wall_is_the_sitters_where_a_lit_look_shows_it(monkeypatch):
