@@ -57,6 +57,8 @@ APART = 0.06
 NEAREST = 1 / 12  # of a clip's frames, that tell how a mouth is held when it comes nearest to the sitter's
 LIPS, MOUTH = ("lip_upper", "lip_lower"), ("lip_upper", "lip_lower", "chin")
 LIDS = ("eye_l_upper", "eye_r_upper", "eye_l_lower", "eye_r_lower")
+# A head that is turned away by more radians from how it mostly is is not at rest.
+AWAY = 0.3
 # What does not move on a head by itself: where it seems to, the detector errs.
 BONE = ("nose_tip", "forehead", "ear_l", "ear_r", "jaw_l", "jaw_r")
 # Lids that are nearer to each other than this share of the clip's median are those of somebody who blinks.
@@ -167,6 +169,13 @@ class Head:
         """(N,L,2): where the landmarks are seen in these poses, y down."""
         turned = (self.shape + poses.own) @ np.swapaxes(poses.rotation[:, :2], 1, 2)
         return (poses.scale[:, None, None] * turned + poses.place[:, None]) * UP
+
+
+def usual_frame(poses: Poses) -> int:
+    """The first frame; where the head is turned away in that from how it mostly is, the one where it is least."""
+    rotation = Rotation.from_matrix(poses.rotation)
+    away = (rotation.mean().inv() * rotation).magnitude()
+    return int(away.argmin()) if away[0] > AWAY else 0
 
 
 def _is_firm(name: str) -> bool:

@@ -110,7 +110,7 @@ def _transferred(
     job: Job, track: MotionTrack, origin: tuple[np.ndarray, np.ndarray], head: Head | None
 ) -> tuple[np.ndarray, np.ndarray]:
     if job.reference_frame == "auto":
-        reference = transfer.nearest_frame(track, origin[0])
+        reference = transfer.reference_frame(track, origin[0], head)
     else:
         number = 0 if job.reference_frame == "first" else int(job.reference_frame)
         # The number counts the driving video's own frames, from the start that was chosen.

@@ -14,6 +14,17 @@ from .motion import TINY, MotionTrack, is_singular, regular
 CLEARLY = 2 / 3
 
 
+def reference_frame(track: MotionTrack, source_value: np.ndarray, head: heads.Head | None = None) -> int:
+    """The driving frame that the sitter's own pose stands for, where nobody has chosen one.
+
+    A head that turns in space does so about the sitter's own axes, wherever the sitter looks: for that it is the
+    first frame, unless the clip's head is turned away there from how it mostly is. Otherwise it is `nearest_frame`.
+    """
+    if head is not None and (poses := head.poses(track.value)) and head.poses(source_value[None]):
+        return heads.usual_frame(poses)
+    return nearest_frame(track, source_value)
+
+
 def nearest_frame(track: MotionTrack, source_value: np.ndarray) -> int:
     """The driving frame whose pose is nearest to the source's: keypoints centred, and scaled by their hull.
 

@@ -131,7 +131,7 @@ def read(options: argparse.Namespace) -> Subject:
     track = driving.detect(options.video, animator, control, end=options.end)
     value, jacobian = transfer.transfer(
         track, origin, turned,
-        reference=transfer.nearest_frame(track, origin), head=animator.head, adapt_face=True,
+        reference=transfer.reference_frame(track, origin, animator.head), head=animator.head, adapt_face=True,
     )  # fmt: skip
     value, jacobian, _ = limits.limited(value, jacobian, origin, turned, animator.head)
     moving = np.flatnonzero(np.linalg.norm(value - origin, axis=-1).mean(-1) > MOVING)

@@ -15,7 +15,7 @@ from fomm_core import heads, media, models, regions, sitters
 from fomm_core.animator import Animator
 from fomm_core.heads import PLACES, Head
 from fomm_core.motion import MotionTrack
-from fomm_core.transfer import transfer
+from fomm_core.transfer import nearest_frame, reference_frame, transfer
 from tests.fomm_core.toy_motion import numbers
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -52,6 +52,30 @@ def test_a_sitter_seen_from_any_side_turns_as_far(yaw, pitch, roll, aside, size)
     wanted = picture(*turned.as_euler("YXZ"), size=size)
     found = moved(driving, picture(aside, size=size))
     assert found[1][HEAD.rows] == pytest.approx(wanted[HEAD.rows], abs=1e-5)
+
+
+@given(st.floats(-0.7, 0.7), st.lists(ANGLES, min_size=3, max_size=9))
+def test_a_sitter_who_looks_aside_is_at_rest_when_the_clip_begins(aside, yaws):
+    """And not in the one moment in which the driving head looks there, too."""
+    driving = track(picture(), picture(aside), *(picture(0.5 * yaw) for yaw in yaws))
+    source = picture(aside, size=0.25)
+    assert reference_frame(driving, source, HEAD) == 0
+    if abs(aside) > 0.1:
+        assert nearest_frame(driving, source) == reference_frame(driving, source) == 1
+
+
+def test_a_clip_that_begins_with_its_head_turned_away_is_at_rest_later():
+    driving = track(picture(0.6), picture(0.5, 0.2), *(picture(yaw) for yaw in (0.1, -0.05, 0.0, 0.1, 0.05)))
+    assert reference_frame(driving, picture(), HEAD) in (2, 5, 6)
+    assert reference_frame(driving, picture(0.6), HEAD) in (2, 5, 6)
+
+
+def test_without_a_head_in_the_painting_the_nearest_frame_is_the_reference():
+    driving = track(picture(0.6), picture(0.5), picture(), picture())
+    rng = np.random.default_rng(0)
+    no_head = picture() + rng.normal(0, 0.5, picture().shape)
+    assert HEAD.poses(no_head[None]) is None
+    assert reference_frame(driving, no_head, HEAD) == nearest_frame(driving, no_head)
 
 
 def test_people_of_other_shapes_turn_as_well():

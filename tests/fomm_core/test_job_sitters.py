@@ -119,6 +119,19 @@ def test_a_job_moves_the_fitted_square(starter, portrait, request_of, clip, even
     assert not events.of(protocol.Warning)
 
 
+def test_our_own_clip_begins_with_the_sitter_as_painted(starter, request_of, events):
+    request = request_of(
+        EXAMPLES / "driving.mp4",
+        painting=str(EXAMPLES / "painting.jpg"),
+        model="starter",
+        region="auto",
+        smooth=0.0,
+    )
+    painting = media.read_painting(Path(request.painting))
+    (sitter,) = job.prepare(request, painting, starter.beside(), events.control()).sitters
+    assert np.abs(sitter.value[0] - sitter.origin).max() < 0.02
+
+
 def test_a_picture_without_a_face_really_gives_that_warning(request_of, clip, events):
     request = request_of(clip(2, 64, 64), region="auto")
     Image.new("RGB", (120, 90), "grey").save(request.painting)
