@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 
-from .heads import Head
+from .heads import STRANGE, SURELY, Head
 
 # A picture whose grey levels, of 255, spread less than this shows nothing. A detector sees a face even there.
 EMPTY = 4.0
+# Some faces lie further from a head's shape than others. One is hidden where it is so many times as far as mostly:
+# as in the nearest of this share of the frames.
+UNLIKE, SHOWN = 2.0, 0.25
 # A face that is about to be hidden is half seen for so many seconds.
 MARGIN = 0.08
 
@@ -26,7 +29,9 @@ def hidden(head: Head, value: np.ndarray, thumbnails: np.ndarray, fps: float) ->
         value: (N,K,2), keypoints as they were detected.
         thumbnails: (N,T,T), what the model has seen, small and grey.
     """
-    seen = head.surely(value) & np.array([not is_empty(picture) for picture in thumbnails])
+    away = head.away(value)
+    usual = min(float(np.percentile(away, 100 * SHOWN)), STRANGE / UNLIKE)
+    seen = (away <= max(SURELY, UNLIKE * usual)) & np.array([not is_empty(picture) for picture in thumbnails])
     if not seen.any():
         return []
     margin = math.ceil(MARGIN * fps)

@@ -139,7 +139,11 @@ class Head:
 
     def surely(self, value: np.ndarray) -> np.ndarray:
         """(N,) bool: whether the (N,K,2) keypoints surely lie as a head's, in each of the frames."""
-        return self.strangeness(self._nearest(value)) <= SURELY
+        return self.away(value) <= SURELY
+
+    def away(self, value: np.ndarray) -> np.ndarray:
+        """(N,): how far (N,K,2) keypoints are from where a head has them, in its sizes; infinite without one."""
+        return np.nan_to_num(self.strangeness(self._nearest(value)), nan=np.inf)
 
     def _nearest(self, value: np.ndarray) -> Poses:
         """What is nearest to poses of the head; NaN where that is none at all.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fomm_core import driving, gaps, models, protocol
 from fomm_core.animator import Animator
+from fomm_core.heads import SURELY
 from tests.fomm_core.toy_head import FACE, HEAD
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -41,6 +42,18 @@ def test_a_clip_that_shows_its_face_has_no_gap():
 def test_a_gap_is_a_little_longer_than_the_face_is_hidden():
     found = gaps.hidden(HEAD, clip(50, range(20, 25)), pictures(50, range(40, 43)), FPS)
     assert found == [range(20 - MARGIN, 25 + MARGIN), range(40 - MARGIN, 43 + MARGIN)]
+
+
+def test_an_unusual_face_is_not_hidden():
+    """A face whose landmarks all lie a little further away than a head's, sometimes, is seen all the same."""
+    rng = np.random.default_rng(4)
+    own = rng.normal(0, 1, FACE.shape)
+    value = np.stack([FACE + share * own for share in np.linspace(0.035, 0.055, 40)]).astype(np.float32)
+    away = HEAD.away(value)
+    assert away.min() < SURELY < away.max()
+    assert gaps.hidden(HEAD, value, pictures(40), FPS) == []
+    value[20:25] = FACE[::-1]
+    assert gaps.hidden(HEAD, value, pictures(40), FPS) == [range(18, 27)]
 
 
 def test_gaps_that_meet_are_one():
