@@ -25,8 +25,9 @@ def test_every_painting_has_a_row_and_moves_in_it(tmp_path, monkeypatch):
     assert sheet(monkeypatch, paintings, "--output", output, "--moments", 3, "--side", 96) == 0
     picture = np.asarray(Image.open(output)).astype(int)
     assert picture.shape == (96 + 4 + 85 + 4, 4 * 96, 3)
-    upright = picture[:96, : 4 * 72].reshape(96, 4, 72, 3)
-    assert np.abs(np.diff(upright, axis=1)).max((0, 2, 3)).min() > 40
+    still, first, middle, _ = np.moveaxis(picture[:96, : 4 * 72].reshape(96, 4, 72, 3), 1, 0)
+    assert np.abs(first - still).mean() < 1, "it begins with the painting"
+    assert np.abs(middle - still).max() > 40
 
 
 def test_without_a_painting_that_is_said(tmp_path, monkeypatch):
