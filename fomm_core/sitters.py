@@ -65,12 +65,14 @@ def moving(
     face. If there is but one such, or none but a head in the picture's middle, it is fitted to that, and comes
     alone, unless `everyone` is to move. Beside another sitter a square has no more room. Empty without either.
     """
-    middle = regions.centred_square(*painting.shape[1::-1])
-    heads = {square: fitting.head_in(painting, square, animator) for square in (*squares, middle)}
+    heads = {square: fitting.head_in(painting, square, animator) for square in squares}
     surely = [square for square in squares if heads[square]]
-    seen = surely or [middle] * bool(heads[middle])
+    seen = [heads[square] for square in surely]
+    if not seen:
+        middle = fitting.head_in(painting, regions.centred_square(*painting.shape[1::-1]), animator)
+        seen = [middle] if middle else []
     if len(seen) == 1 and not (everyone and len(squares) > 1):
-        return [heads[seen[0]].square.within(*painting.shape[1::-1])]
+        return [seen[0].square.within(*painting.shape[1::-1])]
     return [*surely, *(square for square in squares if not heads[square])]
 
 
