@@ -16,6 +16,7 @@ from torch import Tensor
 
 from . import hulls
 from .animator import Prediction
+from .beyond import BEYOND, Edges, domed
 from .heads import Head
 from .matte import matte
 from .network import resized
@@ -47,9 +48,6 @@ TRACE, WIDER = 0.1, 3
 # An outline is no softer than so many pixels from what is sitter for certain. A place further away that cannot be
 # told is shown as it is painted; where no wall is so near, it is the sitter's.
 CERTAIN, OUTLINE = 0.9, 14
-# How a sitter goes on beyond the picture's edge is made up for so many pixels, by how wide it is at the edge and so
-# many pixels within.
-BEYOND, WITHIN = 40, 6
 SOFT = 1.0  # pixels, that the places that it is taken from are smoothed by
 # Along its row or column a place may be so many times as far from the outline as straight across it. A wall of
 # fewer pixels than this is none.
@@ -62,26 +60,31 @@ class Backdrop:
     Args:
         shown: 1x1xSxS in [0, 1], 1 where the region of the painting shows the sitter.
         head: the model's.
+        edges: where in the region the painting ends; what `shown` says beyond is not heard.
     """
 
-    def __init__(self, shown: Tensor, head: Head):
+    def __init__(self, shown: Tensor, head: Head, edges: Edges):
         told = shown[0, 0].numpy()
         from_wall = torch.from_numpy(distance_transform_edt(told > TRACE).astype(np.float32))
         self._shown, self._head = torch.maximum(shown, smoothstep(2 * from_wall / OUTLINE - 1)), head
         outlined = (told > TRACE) & (distance_transform_edt(told <= CERTAIN) <= OUTLINE)
-        self._beyond = torch.from_numpy(_domed(self._shown[0, 0].numpy()))[None, None]
+        self._part = edges.part(len(told))
+        self._beyond = torch.from_numpy(domed(self._shown[0, 0].numpy()[self._part]))[None, None]
         self._sitter = binary_dilation(outlined, iterations=WIDER)
         # Two pixels wider, for what lies between the prediction's pixels.
         self._made_up = torch.from_numpy(binary_dilation(self._sitter, iterations=2).astype(np.float32))
 
     @classmethod
-    def of(cls, head: Head | None, origin: np.ndarray, seen: Tensor, still: Prediction) -> Backdrop | None:
+    def of(
+        cls, head: Head | None, origin: np.ndarray, seen: Tensor, still: Prediction, edges: Edges
+    ) -> Backdrop | None:
         """The backdrop of a sitter, of whom the model knows that it is a head; None where no matte was found.
 
         Args:
             origin: (K,2), the source's keypoints in [-1, 1] of the sitter's region.
             seen: 1x3xSxS, of 255, the region of the painting as it is seen.
             still: what the model predicts for no motion, of one frame.
+            edges: where in the region the painting ends.
         """
         if head is None:
             return None
@@ -91,7 +94,7 @@ class Backdrop:
         if found.median() < SITTER or shown.mean() > MOST:
             return None
         own = resized(torch.from_numpy(still.background)[None, None], shown.shape[2:])
-        return cls(torch.maximum(shown, smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))), head)
+        return cls(torch.maximum(shown, smoothstep((OWN[1] - own) / (OWN[1] - OWN[0]))), head, edges)
 
     def carried(self, shares: Tensor, background: np.ndarray, keypoints: np.ndarray) -> Tensor:
         """The motion with that of the sitter where the model has the background's, which is none.
@@ -130,8 +133,10 @@ class Backdrop:
         side = displacement.shape[1]
         line = torch.arange(side, dtype=torch.float32)
         places = torch.stack([line + displacement[0] * side, line[:, None] + displacement[1] * side], dim=-1)
-        # In `_beyond`, which has so many pixels more around it.
-        grid = (places[None] + BEYOND) / (side + 2 * BEYOND - 1) * 2 - 1
+        # In `_beyond`, which has so many pixels more around the part that lies on the painting.
+        (top, left), (rows, columns) = (part.start for part in self._part), self._beyond.shape[2:]
+        first, last = torch.tensor([left, top]) - BEYOND, torch.tensor([columns, rows]) - 1
+        grid = (places[None] - first) / last * 2 - 1
         shown = F.grid_sample(self._beyond, grid, padding_mode="border", align_corners=True)
         stays = self._made_up * (1 - smoothstep(torch.hypot(*displacement) * side / MOVES))
         return (1 - shown[0]) * (1 - stays)
@@ -142,15 +147,15 @@ class Backdrop:
         Mirrored at the sitter's outline: where that is nearly upright or level, along the row or the column, so
         that a horizon goes on and brush strokes lie as they lie beside the sitter; elsewhere straight across it.
         """
-        sitter, side = self._sitter, len(self._sitter)
-        here, there = np.indices(sitter.shape), self.nearest_wall()
+        sitter, here = self._sitter[self._part], np.indices(self._sitter[self._part].shape)
+        there, last = _nearest_wall(sitter), np.array(sitter.shape)[:, None, None] - 1
         away = there - here
         left, right = _mirrored(sitter), _mirrored(sitter[:, ::-1])[..., ::-1]
         above, below = (_mirrored(part.T).transpose(0, 2, 1) for part in (sitter, sitter[::-1]))
         below = below[:, ::-1]
-        y, x = here + 2 * away
-        outside = (np.minimum(y, x) < 0) | (np.maximum(y, x) >= side)
-        across = np.where(outside | sitter[y.clip(0, side - 1), x.clip(0, side - 1)], 1, 2) * away
+        across = here + 2 * away
+        outside = ((across < 0) | (across > last)).any(0) | sitter[tuple(across.clip(0, last))]
+        across = np.where(outside, 1, 2) * away
         depths = np.stack([left[0], right[0], above[0], below[0]])
         # The last is straight across.
         way = np.where(depths.min(0) <= STRAIGHT * np.hypot(*away) + 1, depths.argmin(0), 4)
@@ -158,13 +163,22 @@ class Backdrop:
         rows = np.choose(way, [0, 0, -above[1], below[1], across[0]])
         smooth = np.stack([gaussian_filter(part, SOFT, output=np.float32) for part in (rows, columns)])
         # Half way between two sides, the mean of both leads to the sitter.
-        y, x = (here + smooth.round().astype(int)).clip(0, side - 1)
+        y, x = (here + smooth.round().astype(int)).clip(0, last)
         smooth = np.where(sitter[y, x], there[:, y, x] - here, smooth) * sitter
-        return torch.from_numpy(smooth[::-1].astype(np.float32)) / side
+        found = torch.zeros(2, *self._sitter.shape)
+        found[:, *self._part] = torch.from_numpy(smooth[::-1].astype(np.float32))
+        return found / len(self._sitter)
 
     def nearest_wall(self) -> np.ndarray:
         """(2,S,S): row and column of the wall's place that is nearest to each place; of the wall, its own."""
-        return distance_transform_edt(self._sitter, return_distances=False, return_indices=True)
+        found = np.indices(self._sitter.shape)
+        corner = np.array([part.start for part in self._part])[:, None, None]
+        found[:, *self._part] = _nearest_wall(self._sitter[self._part]) + corner
+        return found
+
+
+def _nearest_wall(sitter: np.ndarray) -> np.ndarray:
+    return distance_transform_edt(sitter, return_distances=False, return_indices=True)
 
 
 def _mirrored(sitter: np.ndarray) -> np.ndarray:
@@ -181,33 +195,3 @@ def _mirrored(sitter: np.ndarray) -> np.ndarray:
     within = (depth - 1) % (2 * wide.clip(1))
     mirrored = depth + np.minimum(within, 2 * wide.clip(1) - 1 - within)
     return np.stack([np.where(wide < NARROW, np.inf, depth), mirrored])
-
-
-def _domed(shown: np.ndarray) -> np.ndarray:
-    """An (S,S) matte with `BEYOND` pixels more on each side, where a head that the edge cuts off goes on as a dome.
-
-    It is the circle through the outline at the edge and `WITHIN` it: a head that only touches the edge ends soon.
-    What goes around a corner goes on as it is.
-    """
-    wide, side = np.pad(shown, BEYOND, mode="edge"), len(shown)
-    along, away = np.arange(side), np.arange(BEYOND, 0, -1)[:, None]
-    for turns in range(4):
-        turned = np.rot90(wide, turns)  # a view
-        edge, within = (turned[row, BEYOND:-BEYOND] > 0.5 for row in (BEYOND, BEYOND + WITHIN))
-        for first, last in _runs(edge):
-            wider = [run for run in _runs(within) if run[0] <= (first + last) / 2 <= run[1]]
-            if first == 0 or last == side - 1 or not wider:
-                continue
-            half, wide_half = ((run[1] - run[0] + 1) / 2 for run in ((first, last), wider[0]))
-            below = max((wide_half**2 - half**2 + WITHIN**2) / (2 * WITHIN), 0.0)
-            radius = np.hypot(half, below)
-            inside = radius - np.hypot(along - (first + last) / 2, away + below)
-            columns = slice(max(first - WITHIN, 0), last + 1 + WITHIN)
-            turned[:BEYOND, BEYOND:-BEYOND][:, columns] *= np.clip(inside + 0.5, 0, 1)[:, columns]
-    return wide
-
-
-def _runs(line: np.ndarray) -> list[tuple[int, int]]:
-    """First and last places of each stretch of a line of bools that is true."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(int)))
-    return [(int(start), int(stop) - 1) for start, stop in edges.reshape(-1, 2)]

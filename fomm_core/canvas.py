@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .animator import Prediction
+from .beyond import Edges, Fold
 from .canvas_fields import Fields, Sitter
 from .heads import Head
 from .regions import Region, crop
@@ -58,8 +59,9 @@ class Canvas:
         self.region = region
         self._unit = np.iinfo(painting.dtype).max / 255
         height, width = painting.shape[:2]
-        ends = region.x <= 0, region.y <= 0, region.x + region.w >= width, region.y + region.h >= height
-        self._sitter = Sitter(self._seen(), origin, still, head, still_wall, ends)
+        edges = Edges.of(region, width, height)
+        self._sitter = Sitter(self._seen(), origin, still, head, still_wall, edges)
+        self._folds = [Fold.of(edges, origin, axis, region[2 + axis]) for axis in (0, 1)]
         # The part of the region that lies on the painting, in the region's pixels.
         self._left, self._top = max(-region.x, 0), max(-region.y, 0)
         self._right, self._bottom = min(region.w, width - region.x), min(region.h, height - region.y)
@@ -126,7 +128,10 @@ class Canvas:
 
     def _warped(self, displacement: Tensor, rows: slice, columns: slice) -> Tensor:
         """(C,h,w), the painting as the (2,h,w) displacement, in pixels, brings it to `rows` and `columns`."""
-        y = torch.arange(rows.start, rows.stop)[:, None]
+        x, y = torch.arange(columns.start, columns.stop), torch.arange(rows.start, rows.stop)[:, None]
+        displacement = torch.stack([
+            fold.within(part, line) for fold, part, line in zip(self._folds, displacement, (x, y), strict=True)
+        ])  # fmt: skip
         top, bottom = 0, self.region.h
         pixels = self._held
         if pixels is None:
@@ -136,8 +141,7 @@ class Canvas:
         across, down = (max(n - 1, 1) / 2 for n in (self.region.w, bottom - top))
         grid = displacement.new_empty((1, *displacement.shape[1:], 2))
         torch.add(
-            torch.arange(columns.start, columns.stop) / across - 1,
-            displacement[0], alpha=1 / across, out=grid[0, ..., 0],
+            x / across - 1, displacement[0], alpha=1 / across, out=grid[0, ..., 0],
         )  # fmt: skip
         torch.add((y - top) / down - 1, displacement[1], alpha=1 / down, out=grid[0, ..., 1])
         # Bicubic: bilinear sampling would blur away a third of the finest detail's energy. Motion that reaches

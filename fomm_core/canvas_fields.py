@@ -18,6 +18,7 @@ from torch import Tensor
 from . import hulls
 from .animator import Prediction
 from .backdrop import Backdrop
+from .beyond import Edges
 from .heads import Head
 from .lids import Lids
 from .mouth import Mouth
@@ -79,7 +80,7 @@ class Sitter:
         origin: (K,2), the source's keypoints in [-1, 1] of the region.
         still: what the model predicts for no motion, of one frame (see `Animator.still`).
         head, still_wall: as `Canvas` takes them.
-        open_sides: whether the region ends with the painting, or beyond it, at its left, top, right and bottom.
+        edges: where in the region the painting ends.
 
     Attributes:
         backdrop: that wall; None where there is no telling it from the sitter.
@@ -92,19 +93,19 @@ class Sitter:
         still: Prediction,
         head: Head | None,
         still_wall: bool,
-        open_sides: Sequence[bool],
+        edges: Edges,
     ):
         self.origin, self._head = origin, head
         side = (MATCH_SIDE, MATCH_SIDE)
         self._painting = F.interpolate(_tensor(seen), side, mode="area")
         self._still = F.interpolate(_tensor(still.image), side, mode="area")
         self._trust = _map(still.occlusion)
-        self._fade = _fade(len(still.image), open_sides)
+        self._fade = _fade(len(still.image), edges)
         whole = resized(_tensor(seen), still.image.shape[:2])
         mouth = Mouth.of(head, origin, self._painting)
         self._features = [*Lids.of(head, origin, whole), *([mouth] if mouth else [])]
         self._pins = Pins.of(head, origin)
-        self.backdrop = Backdrop.of(head, origin, whole, still) if still_wall else None
+        self.backdrop = Backdrop.of(head, origin, whole, still, edges) if still_wall else None
 
     def fields(self, prediction: Prediction, keypoints: np.ndarray) -> Fields:
         """The fields of one frame, from its prediction and its driving keypoints (K,2)."""
@@ -185,10 +186,10 @@ def support_map(origin: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     return smoothstep(1 - (away - REACH) / SOFTNESS)[..., None]
 
 
-def _fade(side: int, open_sides: Sequence[bool]) -> Tensor:
-    """(side,side), 0 along the border, 1 further in than `FADE`, smooth between; 1 up to a side that is open."""
+def _fade(side: int, edges: Edges) -> Tensor:
+    """(side,side), 0 along the border, 1 further in than `FADE`, smooth between; 1 up to the painting's edges."""
     ramp = smoothstep(np.arange(side, dtype=np.float32) / side / FADE)
-    left, top, right, bottom = (np.ones_like(ramp) if is_open else ramp for is_open in open_sides)
+    left, top, right, bottom = (ramp if edge is None else np.ones_like(ramp) for edge in edges)
     return torch.from_numpy(np.outer(np.minimum(top, bottom[::-1]), np.minimum(left, right[::-1])))
 
 

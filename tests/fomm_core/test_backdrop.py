@@ -14,6 +14,7 @@ from scipy.ndimage import binary_dilation
 from fomm_core import backdrop, canvas, canvas_fields, hulls, media, regions
 from fomm_core.animator import Prediction
 from fomm_core.backdrop import Backdrop
+from fomm_core.beyond import Edges
 from fomm_core.canvas import Canvas
 from fomm_core.heads import Head
 from fomm_core.matte import matte
@@ -22,6 +23,7 @@ from tests.fomm_core.toy_head import FACE, HEAD, SIDE, still
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLE = Region(0, 0, SIDE, SIDE)
+ALL = Edges.of(WHOLE, SIDE, SIDE)
 MIDDLE, TOP = SIDE / 2, 100  # of the head, a disc with its hair
 HEAD_RADIUS, HAIR = 52, 12
 SHIFT = 14  # pixels, that the head moves to the right
@@ -193,7 +195,7 @@ def outlined(lowest: float) -> tuple[torch.Tensor, np.ndarray]:
     shares[0] = -SHIFT / SIDE * torch.from_numpy(np.where(inner, 1, np.where(band, 0.1, 0)))
     keypoints[HEAD.rows_of("chin")[0], 1] = 2 * lowest - 1
     shown = torch.from_numpy(sitter().astype(np.float32))[None, None]
-    carried = Backdrop(shown, HEAD).carried(shares, background, keypoints)
+    carried = Backdrop(shown, HEAD, ALL).carried(shares, background, keypoints)
     return carried[0] / (-SHIFT / SIDE), band
 
 
@@ -269,12 +271,12 @@ def test_another_sitter_who_moves_behind_is_not_undone():
 def test_a_matte_that_cannot_be_is_not_used(shown, monkeypatch):
     monkeypatch.setattr(backdrop, "matte", lambda seen: torch.full((1, 1, SIDE, SIDE), shown))
     seen = torch.zeros(1, 3, SIDE, SIDE)
-    assert Backdrop.of(HEAD, FACE, seen, rest()) is None
+    assert Backdrop.of(HEAD, FACE, seen, rest(), ALL) is None
     assert (painted(painting()) == painted(painting(), still_wall=False)).all()
 
 
 def test_a_model_whose_keypoints_nobody_has_named_has_none():
-    assert Backdrop.of(None, FACE, torch.zeros(1, 3, SIDE, SIDE), rest()) is None
+    assert Backdrop.of(None, FACE, torch.zeros(1, 3, SIDE, SIDE), rest(), ALL) is None
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 4))
@@ -283,7 +285,9 @@ def test_the_wall_behind_comes_from_the_wall(seed, count):
     shown = np.zeros((SIDE, SIDE), bool)
     for x, y, radius in zip(*rng.uniform(0, SIDE, (2, count)), rng.uniform(8, 60, count)):
         shown |= disc(radius, x, y)
-    places = Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD).behind().numpy() * SIDE
+    places = (
+        Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD, ALL).behind().numpy() * SIDE
+    )
     rows, columns = np.indices(shown.shape)
     x = (columns + places[0]).round().astype(int).clip(0, SIDE - 1)
     y = (rows + places[1]).round().astype(int).clip(0, SIDE - 1)
@@ -293,7 +297,7 @@ def test_the_wall_behind_comes_from_the_wall(seed, count):
 
 def behind(shown: np.ndarray) -> np.ndarray:
     """(2,S,S), in pixels: (x, y)."""
-    return Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD).behind().numpy() * SIDE
+    return Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD, ALL).behind().numpy() * SIDE
 
 
 def column(edges: np.ndarray) -> np.ndarray:
@@ -359,7 +363,7 @@ def test_beyond_the_face_motion_bends_but_does_not_tear():
     shares = torch.zeros(2, 64, 64)
     shares[0] = -SHIFT / SIDE * torch.from_numpy(np.where(veil, rows < 25, 1 - background).astype(np.float32))
     shown = torch.from_numpy((sitter() | np.kron(veil, np.ones((4, 4), bool))).astype(np.float32))[None, None]
-    carried = Backdrop(shown, HEAD).carried(shares, background, keypoints)[0] / (-SHIFT / SIDE)
+    carried = Backdrop(shown, HEAD, ALL).carried(shares, background, keypoints)[0] / (-SHIFT / SIDE)
     steps = carried[:, 58].diff().abs()
     assert carried[14, 58] > 0.8
     assert carried[36, 58] < 0.3
@@ -368,24 +372,71 @@ def test_beyond_the_face_motion_bends_but_does_not_tear():
 
 
 @pytest.mark.parametrize(("below", "goes_on"), [(30, True), (60, False)])
-def test_a_head_that_the_picture_cuts_off_goes_on_as_a_dome(below, goes_on):
-    """One that only touches the edge is at an end there: brought down, it grows no column."""
-    shown = torch.from_numpy(disc(HEAD_RADIUS + HAIR, y=below).astype(np.float32))[None, None]
-    down = torch.zeros(2, SIDE, SIDE)
-    down[1] = -12 / SIDE
-    wall = Backdrop(shown, HEAD).bared(down)[0].numpy()
-    middle = int(MIDDLE)
-    assert wall[0, middle] == pytest.approx(1 - goes_on, abs=0.1)
+@pytest.mark.parametrize("above", [0, 50])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_head_that_the_picture_cuts_off_goes_on_as_a_dome(below, goes_on, above, turns):
+    """One that only touches the edge is at an end there: brought down, it grows no column, nor a second head.
+
+    Above the painting's edge the region shows the painting mirrored.
+    """
+    shown = disc(HEAD_RADIUS + HAIR, y=below)
+    shown = np.concatenate([shown[:above][::-1], shown])[:SIDE]
+    motion = np.zeros((SIDE, SIDE, 2))
+    motion[..., 1] = -12 / SIDE
+    for _ in range(turns):
+        shown, motion = np.rot90(shown), np.rot90(motion)
+        motion = np.stack([motion[..., 1], -motion[..., 0]], -1)
+    edge = above / SIDE
+    edges = Edges(*[(None, edge, None, None), (edge, None, None, None), (None, None, None, 1 - edge),
+                    (None, None, 1 - edge, None)][turns])  # fmt: skip
+    backdrop = Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD, edges)
+    wall = backdrop.bared(torch.from_numpy(motion.astype(np.float32)).permute(2, 0, 1))[0].numpy()
+    wall = np.rot90(wall, -turns)[above:]
+    assert wall[0, int(MIDDLE)] == pytest.approx(1 - goes_on, abs=0.1)
     # As much as of a disc that is not cut off, nearly.
-    whole = disc(HEAD_RADIUS + HAIR, y=below + 12)
+    whole = disc(HEAD_RADIUS + HAIR, y=below + 12)[: len(wall)]
     assert ((wall > 0.5) == whole).sum() < 0.01 * whole.sum()
+
+
+def test_what_is_upright_on_one_side_makes_no_tower():
+    """A strip of wall beside the head that is taken for the sitter's."""
+    shown = disc(HEAD_RADIUS + HAIR, y=58)
+    shown[:100, int(MIDDLE) : int(MIDDLE) + 45] = True
+    down = torch.zeros(2, SIDE, SIDE)
+    down[1] = -20 / SIDE
+    wall = Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD, ALL).bared(down)[0].numpy()
+    assert (wall[:10] > 0.9).all()
+    assert (wall[19, int(MIDDLE) - 10 : int(MIDDLE) + 20] < 0.1).all()
+
+
+def test_where_the_edge_is_hardly_the_sitters_nothing_goes_on():
+    shown = disc(HEAD_RADIUS + HAIR, y=30).astype(np.float32)
+    shown[:20, 40] = 0.4
+    down = torch.zeros(2, SIDE, SIDE)
+    down[1] = -20 / SIDE
+    wall = Backdrop(torch.from_numpy(shown)[None, None], HEAD, ALL).bared(down)[0].numpy()
+    assert wall[:18, 40].min() > 0.99
+    assert wall[25, 40] == pytest.approx(0.6, abs=0.05)
 
 
 def test_what_goes_around_a_corner_of_the_picture_goes_on():
     shown = torch.zeros(1, 1, SIDE, SIDE)
     shown[..., :90, :90] = 1
     moved = torch.full((2, SIDE, SIDE), -12 / SIDE)
-    assert Backdrop(shown, HEAD).bared(moved)[0, :80, :80].max() < 0.1
+    assert Backdrop(shown, HEAD, ALL).bared(moved)[0, :80, :80].max() < 0.1
+
+
+def test_no_wall_is_taken_from_beyond_the_painting():
+    """Where the region reaches past it, what it shows there is the painting mirrored."""
+    shown = np.roll(sitter(), 60, axis=1)
+    edges = Edges(None, None, 0.9, None)
+    places = (
+        Backdrop(torch.from_numpy(shown.astype(np.float32))[None, None], HEAD, edges).behind().numpy() * SIDE
+    )
+    inside = slice(0, round(0.9 * SIDE))
+    reached = (np.arange(SIDE) + places[0])[:, inside]
+    assert reached.max() <= inside.stop - 0.5
+    assert np.abs(places[:, :, inside]).max() > 0
 
 
 def test_the_network_tells_a_painted_sitter_from_the_wall():
