@@ -37,7 +37,7 @@ from .protocol import Job
 from .regions import Region
 
 # Changes whenever detection comes to another track for the same video, model and settings.
-DETECTION = 6
+DETECTION = 7
 # A clip's frames are compared as grey thumbnails of so many pixels a side. One frame to the next, heads that shake
 # hold a correlation above 0.95; over a whole clip, 0.8 with some frame that shows the face.
 THUMBNAIL, CUT, LOST = 16, 0.85, 0.6
@@ -181,14 +181,6 @@ def _detected(
         warnings.append(sentence)
         control.warn(sentence)
 
-    def region_in(frame: np.ndarray) -> Region:
-        nonlocal probes
-        what = f"the driving video {reader.path.name}"
-        if region := regions.given(frame, region_text, what):
-            return region
-        probes = looks.found()
-        return faces.region_of(probes, *frame.shape[1::-1]) or regions.middle(frame, what, warn)
-
     def seen(frame: np.ndarray, region: Region) -> np.ndarray:
         """What the model sees of a frame."""
         return fitting.seen(frame, region, animator, antialias=region_text != "full")
@@ -210,16 +202,48 @@ def _detected(
         thumbnails[number * THUMBNAIL**2 : (number + 1) * THUMBNAIL**2] = _thumbnail(picture).tobytes()
         return picture
 
+    def some(first: np.ndarray, region: Region) -> np.ndarray:
+        """(F,K,2), the keypoints in a few frames, without the empty ones."""
+        frames = chain([first], reader.sparse(LOOKS))
+        pictures = [seen(frame, region) for frame in checked(frames)]
+        telling = [picture for picture in pictures if not gaps.is_empty(picture)]
+        return animator.detect(np.stack(telling or pictures))[0]
+
+    def place(first: np.ndarray) -> tuple[Region, np.ndarray | None]:
+        """Where the face is, and the keypoints in a few frames of it, for a model that knows heads.
+
+        Where the cascade has found none, or what is not surely a head, it is where the keypoints show one.
+        """
+        nonlocal probes
+        what, size = f"the driving video {reader.path.name}", first.shape[1::-1]
+        region = regions.given(first, region_text, what)
+        if region_text == "auto":
+            probes = looks.found()
+            region = faces.region_of(probes, *size)
+        if not animator.head or region_text == "full":
+            return region or regions.middle(first, what, warn), None
+        value = some(first, region) if region else None
+        if region_text == "auto" and following.unsure(animator.head, value) > following.UNSURE:
+            again = faces.a_few(reader, control.check, head_in)
+            if other := faces.region_of(again, *size):
+                better = some(first, other)
+                if following.unsure(animator.head, better) < following.unsure(animator.head, value):
+                    probes = again
+                    return other, better
+        if value is None:
+            region = regions.middle(first, what, warn)
+            value = some(first, region)
+        return region, value
+
+    def head_in(frame: np.ndarray) -> Region | None:
+        return next((head.face for head in fitting.everywhere(frame, animator, control.check)), None)
+
     with contextlib.closing(iter(reader)) as frames:
         first = next(frames)
         # One fixed region and one fixed square of it for the clip: the head's motion stays motion. But for a head
         # that goes further than a painting's can.
-        region, square, way = region_in(first), WHOLE, None
-        if animator.head and region_text != "full":
-            some = chain([first], reader.sparse(LOOKS))
-            pictures = [seen(frame, region) for frame in checked(some)]
-            telling = [picture for picture in pictures if not gaps.is_empty(picture)]
-            value, _ = animator.detect(np.stack(telling or pictures))
+        (region, value), square, way = place(first), WHOLE, None
+        if value is not None:
             if probes and following.wanders(animator.head, value):
                 found = following.way(reader, probes, animator, control.check)
                 way, value = found or (None, value)

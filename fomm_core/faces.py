@@ -18,6 +18,8 @@ from .errors import UserError
 from .regions import Region
 
 Found = TypeVar("Found")
+# Finds the box of the largest face in an (H,W,3) uint8 picture.
+Find = Callable[[np.ndarray], "Region | None"]
 
 # A clip's face is looked for in a few frames evenly spread over it; in more where those do not agree.
 FEW, MORE = 3, 9
@@ -77,13 +79,13 @@ def probes(reader: media.VideoReader, check: Callable[[], None]) -> list[Probe]:
 
     `check` is called before each; what it raises ends the search.
     """
-    shares = set(np.linspace(0, 0.98, FEW))
-    few = _look(reader, shares, check)
+    few = a_few(reader, check, regions.find_face)
     faces = [probe.face for probe in few]
     if all(faces) and _path(few).w < ALIKE * min(face.w for face in faces):
         return few
-    between = _look(reader, set(np.linspace(0, 0.98, MORE)) - shares, check)
-    return sorted(few + between, key=lambda probe: probe.seconds)
+    between = set(np.linspace(0, 0.98, MORE)) - set(np.linspace(0, 0.98, FEW))
+    more = _look(reader, between, check, regions.find_face)
+    return sorted(few + more, key=lambda probe: probe.seconds)
 
 
 def region_of(probes: Sequence[Probe], width: int, height: int) -> Region | None:
@@ -108,7 +110,17 @@ def _path(probes: Sequence[Probe]) -> Region | None:
     return Region(left + (across - side) // 2, top + (down - side) // 2, side, side)
 
 
-def _look(reader: media.VideoReader, shares: Iterable[float], check: Callable[[], None]) -> list[Probe]:
+def a_few(reader: media.VideoReader, check: Callable[[], None], find: Find) -> list[Probe]:
+    """A few looks at a clip, evenly spread over it, in order of time, each by `find`."""
+    return _look(reader, np.linspace(0, 0.98, FEW), check, find)
+
+
+def _look(
+    reader: media.VideoReader,
+    shares: Iterable[float],
+    check: Callable[[], None],
+    find: Find,
+) -> list[Probe]:
     """The face at each of those shares of the clip's length."""
     length = reader.length
 
@@ -116,7 +128,7 @@ def _look(reader: media.VideoReader, shares: Iterable[float], check: Callable[[]
         check()
         # The file may be shorter than it says.
         with contextlib.suppress(UserError), contextlib.closing(iter(reader.later(share * length))) as frames:
-            return [Probe(share * length, regions.find_face(frame)) for frame in islice(frames, 1)]
+            return [Probe(share * length, find(frame)) for frame in islice(frames, 1)]
         return []
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:

@@ -31,10 +31,15 @@ PER_SECOND, SMOOTH = 8.0, 0.25
 LEAST_FOUND = 0.5
 
 
+def unsure(head: Head, value: np.ndarray | None) -> float:
+    """In how many of (F,K,2) keypoints of frames there is not surely a head, as a share; 1 without any."""
+    return 1.0 if value is None else float((~head.surely(value)).mean())
+
+
 def wanders(head: Head, value: np.ndarray) -> bool:
     """Whether a head goes too far to be looked at in one place, by the (F,K,2) keypoints of frames of a clip."""
     poses, sure = head.poses(value), head.surely(value)
-    if poses is None or (~sure).mean() > UNSURE:
+    if poses is None or unsure(head, value) > UNSURE:
         return True
     scale, place = poses.scale[sure], poses.place[sure]
     return np.ptp(place, axis=0).max() > FARTHEST * np.median(scale) or scale.max() > NEARER * scale.min()

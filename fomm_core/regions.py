@@ -130,7 +130,7 @@ def _faces(image: np.ndarray, scale: float, least: int = LEAST_FACE) -> list[Reg
     seen = [(_votes(image, hit), hit.w, hit) for hit in _merged(hits) if hit.w >= SMALLEST]
     faces: list[Region] = []
     for votes, _, hit in sorted(seen, reverse=True):
-        if votes >= ENOUGH and not any(_overlap(hit, face) for face in faces):
+        if votes >= ENOUGH and not any(overlap(hit, face) for face in faces):
             faces.append(hit)
     return sorted(faces, key=lambda face: -face.w)
 
@@ -175,12 +175,12 @@ def _alike(one: Region, other: Region) -> bool:
     return max(abs(across), abs(down)) < 0.25 * one.w and 2 / 3 < one.w / other.w < 3 / 2
 
 
-def _overlap(one: Region, other: Region) -> bool:
+def overlap(one: Region, other: Region) -> bool:
     """Whether two boxes have more than a corner in common: a quarter of the smaller."""
-    return _common(one, other) > 0.25 * min(one.w * one.h, other.w * other.h)
+    return common(one, other) > 0.25 * min(one.w * one.h, other.w * other.h)
 
 
-def _common(one: Region, other: Region) -> int:
+def common(one: Region, other: Region) -> int:
     """How many pixels two regions share."""
     across = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
     down = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
@@ -220,7 +220,7 @@ def _beside(face: Region, others: list[Region], image: np.ndarray) -> Region:
     """The largest square around a face that keeps clear of the others; the smallest where none does."""
     for side in np.arange(SIDE, LEAST_SIDE - 0.01, -0.1):
         square = square_around(face, *image.shape[1::-1], side=side)
-        if not any(_common(square, other) for other in others):
+        if not any(common(square, other) for other in others):
             break
     return square
 

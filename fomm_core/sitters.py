@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -51,29 +52,31 @@ def _found(
     """
     if region := regions.given(painting, job.region, "the painting"):
         return [region]
-    if found := moving(painting, squares.found(), animator, job.all_faces):
+    if found := moving(painting, squares.found(), animator, job.all_faces, control.check):
         return found if job.all_faces else found[:1]
     return [regions.middle(painting, "the painting", control.warn)]
 
 
 def moving(
-    painting: np.ndarray, squares: list[Region], animator: Animator, everyone: bool = False
+    painting: np.ndarray,
+    squares: list[Region],
+    animator: Animator,
+    everyone: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Region]:
     """The squares that move in an (H,W,3) uint8 painting, of those around its faces (`regions.around_sitters`).
 
-    Where the model knows heads, those that surely show one come first: a pattern in the clothes may look like a
-    face. If there is but one such, or none but a head in the picture's middle, it is fitted to that, and comes
-    alone, unless `everyone` is to move. Beside another sitter a square has no more room. Empty without either.
+    Where the model knows heads, it is they that move, each square fitted to one: a pattern in the clothes may look
+    like a face. Where none of the squares shows one, and where `everyone` is to move, heads are looked for in all
+    of the painting. Without any, the squares stay as they are.
+
+    Args:
+        check: is called now and then; what it raises ends the search.
     """
-    heads = {square: fitting.head_in(painting, square, animator) for square in squares}
-    surely = [square for square in squares if heads[square]]
-    seen = [heads[square] for square in surely]
-    if not seen:
-        middle = fitting.head_in(painting, regions.centred_square(*painting.shape[1::-1]), animator)
-        seen = [middle] if middle else []
-    if len(seen) == 1 and not (everyone and len(squares) > 1):
-        return [seen[0].square.within(*painting.shape[1::-1])]
-    return [*surely, *(square for square in squares if not heads[square])]
+    heads = [head for square in squares if (head := fitting.head_in(painting, square, animator))]
+    if everyone or not heads:
+        heads = [*fitting.everywhere(painting, animator, check), *heads]
+    return fitting.apart(fitting.each_once(heads), *painting.shape[1::-1]) or squares
 
 
 def prepare(

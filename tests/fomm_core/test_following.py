@@ -111,9 +111,14 @@ def turns(head: Head, track: MotionTrack) -> np.ndarray:
     return np.stack([yaw, pitch, poses.own[:, upper, 1] - poses.own[:, lower, 1]], axis=1)
 
 
-def test_who_walks_moves_as_who_sits(tmp_path, ffmpeg, starter, events):
+@pytest.mark.parametrize("cascade", [True, False], ids=["seen by the cascade", "by keypoints alone"])
+def test_who_walks_moves_as_who_sits(cascade, tmp_path, ffmpeg, starter, events, monkeypatch):
     still, walks = walking(tmp_path, ffmpeg)
-    seated, walked = (driving.detect(video, starter, events.control()) for video in (still, walks))
+    seated = driving.detect(still, starter, events.control())
+    if not cascade:
+        monkeypatch.setattr(regions, "find_face", lambda frame: None)
+        monkeypatch.setattr(driving, "DETECTION", "without")  # not the track that is kept
+    walked = driving.detect(walks, starter, events.control())
     assert seated.provenance["region"].count(";") == 0
     assert walked.provenance["region"].count(";") == len(walked) - 1
     n = min(len(seated), len(walked))
