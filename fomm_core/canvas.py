@@ -129,23 +129,19 @@ class Canvas:
     def _warped(self, displacement: Tensor, rows: slice, columns: slice) -> Tensor:
         """(C,h,w), the painting as the (2,h,w) displacement, in pixels, brings it to `rows` and `columns`."""
         x, y = torch.arange(columns.start, columns.stop), torch.arange(rows.start, rows.stop)[:, None]
-        displacement = torch.stack([
-            fold.within(part, line) for fold, part, line in zip(self._folds, displacement, (x, y), strict=True)
-        ])  # fmt: skip
+        dx, dy = (fold.within(part, line) for fold, part, line in zip(self._folds, displacement, (x, y)))
         top, bottom = 0, self.region.h
         pixels = self._held
         if pixels is None:
-            reached = (y + displacement[1]).clamp(0, bottom - 1)
+            reached = (y + dy).clamp(0, bottom - 1)
             top, bottom = max(0, int(reached.min()) - 2), min(bottom, int(reached.max()) + 4)
             pixels = self._cut(top, bottom)
         across, down = (max(n - 1, 1) / 2 for n in (self.region.w, bottom - top))
         grid = displacement.new_empty((1, *displacement.shape[1:], 2))
-        torch.add(
-            x / across - 1, displacement[0], alpha=1 / across, out=grid[0, ..., 0],
-        )  # fmt: skip
-        torch.add((y - top) / down - 1, displacement[1], alpha=1 / down, out=grid[0, ..., 1])
+        torch.add(x / across - 1, dx, alpha=1 / across, out=grid[0, ..., 0])
+        torch.add((y - top) / down - 1, dy, alpha=1 / down, out=grid[0, ..., 1])
         # Bicubic: bilinear sampling would blur away a third of the finest detail's energy. Motion that reaches
-        # past the region takes its last pixels; anything else would be black.
+        # past a region's border within the painting takes its last pixels; anything else would be black.
         warped = F.grid_sample(pixels, grid, "bicubic", padding_mode="border", align_corners=True)[0]
         if len(warped) == 4:
             warped[:3].div_(warped[3].clamp(min=0.5) / (255 * self._unit))
