@@ -13,7 +13,7 @@ from .regions import Region
 # It is made up for so many pixels of a matte, from how wide the sitter is at the edge and so many pixels within.
 BEYOND, WITHIN = 40, 6
 # What is shown of it is so much of what lies between the edge and the first keypoint: hair, but no brows.
-SHOWN = 1 / 3
+SHOWN = 1 / 6
 
 
 class Edges(NamedTuple):
