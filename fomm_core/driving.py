@@ -224,7 +224,7 @@ def _detected(
             return region or regions.middle(first, what, warn), None
         value = some(first, region) if region else None
         if region_text == "auto" and following.unsure(animator.head, value) > following.UNSURE:
-            again = faces.a_few(reader, control.check, head_in)
+            again = faces.a_few(reader, control.check, head_in, at_once=1)
             if other := faces.region_of(again, *size):
                 better = some(first, other)
                 if following.unsure(animator.head, better) < following.unsure(animator.head, value):

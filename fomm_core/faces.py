@@ -110,9 +110,11 @@ def _path(probes: Sequence[Probe]) -> Region | None:
     return Region(left + (across - side) // 2, top + (down - side) // 2, side, side)
 
 
-def a_few(reader: media.VideoReader, check: Callable[[], None], find: Find) -> list[Probe]:
-    """A few looks at a clip, evenly spread over it, in order of time, each by `find`."""
-    return _look(reader, np.linspace(0, 0.98, FEW), check, find)
+def a_few(
+    reader: media.VideoReader, check: Callable[[], None], find: Find, at_once: int = AT_ONCE
+) -> list[Probe]:
+    """A few looks at a clip, evenly spread over it, in order of time, each by `find`, so many at once."""
+    return _look(reader, np.linspace(0, 0.98, FEW), check, find, at_once)
 
 
 def _look(
@@ -120,6 +122,7 @@ def _look(
     shares: Iterable[float],
     check: Callable[[], None],
     find: Find,
+    at_once: int = AT_ONCE,
 ) -> list[Probe]:
     """The face at each of those shares of the clip's length."""
     length = reader.length
@@ -131,5 +134,5 @@ def _look(
             return [Probe(share * length, find(frame)) for frame in islice(frames, 1)]
         return []
 
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="look") as pool:
         return [probe for found in pool.map(look, sorted(shares)) for probe in found]
