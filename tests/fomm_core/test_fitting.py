@@ -75,8 +75,9 @@ def test_in_a_huge_picture_a_head_is_found_as_in_a_small_one(starter, three_sitt
         np.asarray(Image.fromarray(three_sitters).resize((1600 * n, 1000 * n), Image.Resampling.BICUBIC))
         for n in (1, 3)
     )
-    found = zip(*(fitting.everywhere(picture, starter, go_on) for picture in (small, large)), strict=True)
-    for one, other in found:
+    found = [fitting.everywhere(picture, starter, go_on) for picture in (small, large)]
+    assert len(found[0]) == 3
+    for one, other in zip(*found, strict=True):
         assert np.array(other.square) == pytest.approx(3 * np.array(one.square), rel=0.02)
         assert other.keypoints == pytest.approx(3 * one.keypoints, abs=30)
 
@@ -86,6 +87,12 @@ def test_where_there_is_no_head_none_is_found(starter):
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert fitting.everywhere(noise, starter, go_on) == []
     assert fitting.everywhere(np.full((40, 400, 3), 90, np.uint8), starter, go_on) == []
+
+
+def test_what_a_last_look_shows_to_be_no_head_is_none(starter, three_sitters, monkeypatch):
+    strange = np.random.default_rng(0).uniform(0, 300, (len(starter.head.rows), 2))
+    monkeypatch.setattr(fitting, "head_in", lambda *given: Seen(Framed(150, 150, 300), strange))
+    assert fitting.everywhere(three_sitters, starter, go_on) == []
 
 
 def test_each_of_several_is_found_once_the_largest_first(starter, three_sitters):
@@ -126,7 +133,7 @@ def test_squares_keep_clear_of_other_faces_down_to_a_least():
     assert square.w == pytest.approx(fitting.LEAST * 200, abs=1)
 
 
-def test_a_sitter_whom_the_cascade_does_not_see_moves(starter, portrait, monkeypatch):
+def test_a_sitter_whom_the_cascade_does_not_see_moves(starter, portrait):
     picture = landscape(900, 600)
     picture.paste(portrait, (560, 100))
     (region,) = sitters.moving(np.asarray(picture), [], starter)
